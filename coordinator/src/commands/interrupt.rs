@@ -1,0 +1,81 @@
+//! Ctrl-C and its kind: leave no file behind, and let no target stand still.
+//!
+//! The signals are blocked in every thread but one, which waits for them; so nothing runs in a signal handler.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, Signal};
+
+/// A frozen target is resumed by its own budget within this time; the kernel would resume it anyway.
+const FROZEN_WAIT_MAX: Duration = Duration::from_secs(2);
+
+#[derive(Default)]
+struct State {
+    temporary: Vec<PathBuf>,
+    frozen: bool,
+    written: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    resumed: Condvar,
+}
+
+/// Ends the program in order when it is told to end.
+pub struct Interrupt(Arc<Shared>);
+
+impl Interrupt {
+    /// To be called before any other thread starts: threads inherit which signals are blocked.
+    pub fn install() -> anyhow::Result<Self> {
+        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+        signals.thread_block()?;
+        let shared = Arc::new(Shared::default());
+        let of_thread = Arc::clone(&shared);
+        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            if let Ok(signal) = signals.wait() {
+                of_thread.end(signal);
+            }
+        })?;
+        Ok(Self(shared))
+    }
+
+    /// Deletes this file or folder if the program is told to end.
+    pub fn delete(&self, path: &Path) {
+        self.0.state().temporary.push(path.to_owned());
+    }
+
+    /// The file is there, under its name.
+    pub fn set_written(&self) {
+        self.0.state().written = true;
+    }
+
+    /// While a target stands still, the program does not end at once.
+    pub fn set_frozen(&self, frozen: bool) {
+        self.0.state().frozen = frozen;
+        if !frozen {
+            self.0.resumed.notify_all();
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, signal: Signal) -> ! {
+        let waited = self.resumed.wait_timeout_while(self.state(), FROZEN_WAIT_MAX, |state| state.frozen);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        for path in &state.temporary {
+            // It may be gone or renamed by now.
+            let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        }
+        let outcome = if state.written { "the file was written" } else { "no file was written" };
+        super::output::say(&format!("stopped by {signal}; {outcome}"));
+        // As a shell reports a death by this signal.
+        std::process::exit(128 + signal as i32)
+    }
+}

@@ -1,0 +1,92 @@
+//! The verbs of the command line, a file a verb.
+//!
+//! Data goes to stdout, everything that is said to people to stderr. A verb returns how it ended; failures that the
+//! user can do something about are [`Failure`]s, which carry the exit code and the remedy.
+
+mod clock;
+mod doctor;
+mod dump;
+mod exit_codes;
+mod failure;
+mod glob;
+mod groups;
+mod interrupt;
+mod output;
+mod progress;
+mod ps;
+mod snapshot;
+mod sql;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::{Class, Failure};
+
+/// Takes a still frame of running Go processes: every goroutine of each, in one SQLite file.
+#[derive(Debug, Parser)]
+#[command(
+    name = "stillframe",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  stillframe ps                                 which Go processes run here?
+  stillframe snapshot --pid 4711 -o s.db        take a snapshot of one
+  stillframe groups s.db                        what is everybody doing?
+  stillframe dump s.db                          every stack, as Go prints it
+  stillframe sql s.db 'select * from about'     ask anything; the file documents itself
+  stillframe help exit-codes                    what the exit codes mean"
+)]
+struct Cli {
+    /// Print JSON instead of text; errors too, on stderr.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Ps(ps::Arguments),
+    Snapshot(snapshot::Arguments),
+    Groups(groups::Arguments),
+    Dump(dump::Arguments),
+    Sql(sql::Arguments),
+    Doctor(doctor::Arguments),
+    Help(exit_codes::Arguments),
+}
+
+/// How a verb ended without failing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    Whole,
+    /// The result is there; something in it is missing, which was said.
+    Partial,
+}
+
+/// Runs the command line; the exit code is one of `stillframe help exit-codes`.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return failure::report_usage(&error, &arguments),
+    };
+    let json = cli.json;
+    let result = match cli.command {
+        Command::Ps(arguments) => ps::run(&arguments, json),
+        Command::Snapshot(arguments) => snapshot::run(&arguments, json),
+        Command::Groups(arguments) => groups::run(&arguments, json),
+        Command::Dump(arguments) => dump::run(&arguments, json),
+        Command::Sql(arguments) => sql::run(&arguments, json),
+        Command::Doctor(arguments) => doctor::run(&arguments, json),
+        Command::Help(arguments) => exit_codes::run(&arguments, json),
+    };
+    match result {
+        Ok(Done::Whole) => ExitCode::SUCCESS,
+        Ok(Done::Partial) => Class::Partial.into(),
+        Err(error) => failure::report(&error, json),
+    }
+}

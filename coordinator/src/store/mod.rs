@@ -1,0 +1,25 @@
+//! The store: one SQLite file a snapshot.
+//!
+//! * [`writer`] makes a file, of what [`order`] says, that is either whole or not there.
+//! * [`reader`] opens one for reading only, and answers the questions of the command line.
+//! * `schema.sql`, `views.sql` and `indices.sql` are the contract with people who write SQL; [`about`] explains it
+//!   inside the file.
+//!
+//! Only this folder names rusqlite. It keeps no clock: times are handed in.
+
+pub mod about;
+mod cut;
+mod file;
+mod interner;
+pub mod order;
+mod query;
+pub mod reader;
+mod rows;
+mod schema;
+pub mod writer;
+
+pub use query::{QueryError, QueryLimits, QueryOutcome, RowSink, Value};
+pub use schema::{APPLICATION_ID, VERSION};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! What a writer is told before the first fact, and what it says after the last.
+
+use std::io;
+use std::path::PathBuf;
+
+/// What is known of a snapshot before its first fact.
+#[derive(Clone, Debug)]
+pub struct SnapshotMeta {
+    /// UUIDv7.
+    pub id: String,
+    pub label: Option<String>,
+    /// The time of the order; the file has the time of the stop instead, if there was one.
+    pub taken_at_unix_ns: i64,
+    pub requested_by: Option<String>,
+    pub tool_version: String,
+    /// What was ordered, as on the command line.
+    pub selector: String,
+    pub probes: Option<String>,
+}
+
+/// What happens to a file that is already there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    Refuse,
+    Replace,
+}
+
+/// How a node's clock stands to the coordinator's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClockBound {
+    pub offset_ns: i64,
+    pub error_ns: i64,
+}
+
+/// A target that was ordered and of which nothing could be captured.
+#[derive(Clone, Debug)]
+pub struct LostProcess {
+    pub pid: u32,
+    pub program: String,
+    pub reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostKey(pub(super) i64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessKey(pub(super) i64);
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    pub path: PathBuf,
+    pub id: String,
+    pub bytes: u64,
+    pub processes: Vec<ProcessSummary>,
+    pub goroutines: u64,
+    pub stacks: u64,
+    pub functions: u64,
+    pub gaps: u64,
+    pub complete: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct ProcessSummary {
+    pub pid: u32,
+    pub program: String,
+    pub goroutines: u64,
+    pub pause_ns: Option<i64>,
+    pub frozen_ns: Option<i64>,
+    /// `complete`, `partial`, `failed`
+    pub state: &'static str,
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    #[error("{}: exists already", path.display())]
+    Exists { path: PathBuf },
+    #[error("{}: cannot be written: {source}", path.display())]
+    Output { path: PathBuf, source: io::Error },
+    #[error("{}: writing failed: {source}", path.display())]
+    Database { path: PathBuf, source: rusqlite::Error },
+    #[error("{}: the finished file does not pass SQLite's check: {finding}", path.display())]
+    Check { path: PathBuf, finding: String },
+    /// A node's facts contradict themselves.
+    #[error("process {pid} ({program}): its facts name {what} {index}, which they do not have")]
+    BadFacts { pid: u32, program: String, what: &'static str, index: u64 },
+}
+
+impl WriteError {
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Exists { .. } => "choose another name with --output, or replace it with --force",
+            Self::Output { .. } => "choose a folder that exists and that you may write to, with --output",
+            Self::Database { .. } => {
+                "see that the file system has space and is healthy, or choose another one with --output"
+            }
+            Self::Check { .. } => "see that the disk is healthy, and take the snapshot again",
+            Self::BadFacts { .. } => {
+                "this is a defect of Stillframe or a hostile target; report it with both versions"
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+-- Ages count to the moment in which the process stood still, on its own node's clock, which also took the bounds.
+
+create view goroutine_list as
+select g.goroutine_id,
+       h.hostname as host,
+       p.pod,
+       p.program,
+       p.instance,
+       p.pid,
+       g.goid,
+       g.status,
+       g.wait_reason,
+       (coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - g.blocked_since_before_unix_ns) / 1e9 as blocked_s_min,
+       (coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - g.blocked_since_after_unix_ns) / 1e9 as blocked_s_max,
+       (coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - g.born_before_unix_ns) / 1e9 as age_s_min,
+       (coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - g.born_after_unix_ns) / 1e9 as age_s_max,
+       f.name as user_function,
+       s.text as stack,
+       g.labels,
+       g.is_system
+from stacks s
+join goroutines g on g.stack_id = s.stack_id
+join processes p on p.process_id = g.process_id
+join hosts h on h.host_id = p.host_id
+join snapshot n
+left join functions f on f.function_id = s.user_function_id;
+
+-- A group's text and user function are those of its first stack, whose id is the group's.
+create view stack_groups as
+with per_stack as (
+    -- In the order of the index goroutines_by_stack, so that a million rows are counted without sorting.
+    select stack_id, process_id, is_system, wait_reason, status,
+           count(*) as goroutines,
+           min(blocked_since_after_unix_ns) as blocked_since_after_unix_ns,
+           min(goroutine_id) as example_goroutine_id
+    from goroutines
+    group by stack_id, process_id, is_system, wait_reason, status
+),
+counted as (
+    select s.group_id,
+           g.process_id,
+           coalesce(g.wait_reason, g.status) as wait_reason,
+           sum(g.goroutines) as goroutines,
+           sum(g.goroutines * g.is_system) as system_goroutines,
+           max(coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - g.blocked_since_after_unix_ns) / 1e9
+               as blocked_s_max,
+           min(g.example_goroutine_id) as example_goroutine_id
+    from per_stack g
+    join stacks s on s.stack_id = g.stack_id
+    join processes p on p.process_id = g.process_id
+    join snapshot n
+    group by s.group_id, g.process_id, coalesce(g.wait_reason, g.status)
+),
+reasons as (
+    select group_id, wait_reason, sum(goroutines) as goroutines
+    from counted
+    group by group_id, wait_reason
+    order by group_id, goroutines desc, wait_reason
+),
+reason_lists as (
+    select group_id, group_concat(goroutines || ' ' || wait_reason, ', ') as wait_reasons
+    from reasons
+    group by group_id
+),
+totals as (
+    select group_id,
+           sum(goroutines) as goroutines,
+           sum(system_goroutines) as system_goroutines,
+           count(distinct process_id) as processes,
+           max(blocked_s_max) as blocked_s_max,
+           min(example_goroutine_id) as example_goroutine_id
+    from counted
+    group by group_id
+)
+select t.group_id,
+       t.goroutines,
+       t.processes,
+       t.blocked_s_max,
+       l.wait_reasons,
+       f.name as user_function,
+       s.text as stack,
+       t.example_goroutine_id,
+       t.system_goroutines
+from totals t
+join reason_lists l on l.group_id = t.group_id
+join stacks s on s.stack_id = t.group_id
+left join functions f on f.function_id = s.user_function_id;
+
+-- Goroutines with code of the program's own on their stack that is not below a server's request loop.
+-- Where the age is known, long-lived means a minute or more.
+create view background_jobs as
+with job_stacks as (
+    select stack_id, user_function_id
+    from stacks
+    where user_function_id is not null
+      and text not like '%net/http.(*conn).serve %'
+      and text not like '%http2%erverConn).runHandler%'
+      and text not like '%google.golang.org/grpc.(*Server).%'
+      and text not like '%google.golang.org/grpc/internal/transport.%'
+)
+select g.goroutine_id,
+       p.program,
+       p.instance,
+       a.name as start_function,
+       f.name as user_function,
+       g.status,
+       g.wait_reason,
+       (coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - g.born_before_unix_ns) / 1e9 as age_s_min,
+       (coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - g.blocked_since_before_unix_ns) / 1e9 as blocked_s_min,
+       '{}' as "values"
+from job_stacks s
+join goroutines g on g.stack_id = s.stack_id
+join processes p on p.process_id = g.process_id
+join snapshot n
+left join functions a on a.function_id = g.start_function_id
+left join functions f on f.function_id = s.user_function_id
+where g.is_system = 0
+  and (g.born_before_unix_ns is null
+       or coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - g.born_before_unix_ns >= 60000000000);

@@ -1,0 +1,3 @@
+module example.com/stillframe/fuzzed
+
+go 1.24

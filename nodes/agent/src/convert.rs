@@ -1,0 +1,146 @@
+//! Domain types to wire types: the node's edge.
+
+use stillframe_golang::build::Build;
+use stillframe_golang::decode::{self, Goroutines};
+use stillframe_golang::package::{Distribution, of_function};
+use stillframe_target::freeze::Pause;
+use stillframe_wire::facts::{
+    Completeness, Frame, Function, Gap, GoStatement, Goroutine, PauseWindow, ProcessFacts, Stack,
+};
+
+/// What is known of a process beside its goroutines.
+pub(crate) struct About {
+    pub(crate) pid: u32,
+    pub(crate) ns_pid: u32,
+    pub(crate) started_unix_ns: Option<i64>,
+    pub(crate) container_id: Option<String>,
+    pub(crate) exe: String,
+    pub(crate) cmdline: String,
+    pub(crate) threads: u32,
+    pub(crate) pause: Option<Pause>,
+}
+
+pub(crate) fn process(about: About, build: &Build, goroutines: Goroutines) -> ProcessFacts {
+    let info = &build.identity.info;
+    let files = goroutines.files;
+    let file = |f: &decode::SourceFunction| files.get(f.file as usize).map_or("", String::as_str);
+    // Every whole stack ends in `runtime.goexit`, which tells where the Go distribution was.
+    let of_runtime = goroutines.functions.iter().find(|f| f.name == "runtime.goexit");
+    let distribution = Distribution::new(of_runtime.map_or("", file), info);
+    let functions = goroutines
+        .functions
+        .into_iter()
+        .map(|f| {
+            let package = of_function(&f.name);
+            Function {
+                is_standard_library: distribution.has(&package, file(&f)),
+                name: f.name,
+                package,
+                file: f.file,
+                start_line: line(f.start_line),
+            }
+        })
+        .collect();
+    let mut gaps: Vec<Gap> = goroutines
+        .missing
+        .into_iter()
+        .map(|m| Gap { goid: m.goid, what: m.what.to_owned(), reason: m.reason })
+        .collect();
+    if goroutines.frame_pointer_mismatches > 0 {
+        gaps.push(Gap {
+            goid: None,
+            what: "cross-check".to_owned(),
+            reason: format!(
+                "frame pointers of {} parked goroutines pass other callers than the function table",
+                goroutines.frame_pointer_mismatches
+            ),
+        });
+    }
+    // A gap in one goroutine is a row of its own; the process is partial when it is not known what is missing.
+    let of_process = gaps.iter().find(|g| g.goid.is_none() || g.reason == "budget");
+    let reason = of_process.map(|g| format!("{}: {}", g.what, g.reason));
+    ProcessFacts {
+        pid: about.pid,
+        ns_pid: about.ns_pid,
+        started_unix_ns: about.started_unix_ns,
+        program: program(&about.exe),
+        container_id: about.container_id,
+        exe: about.exe,
+        cmdline: about.cmdline,
+        build_id: build.identity.id.clone(),
+        go_version: info.version.to_string(),
+        main_module: info.main_module.as_ref().map(|m| format!("{} {}", m.path, m.version).trim().to_owned()),
+        arch: build.identity.executable.architecture.name().to_owned(),
+        threads: about.threads,
+        pause: about.pause.map(pause),
+        completeness: if reason.is_some() { Completeness::Partial } else { Completeness::Complete },
+        reason,
+        files,
+        functions,
+        stacks: goroutines.stacks.into_iter().map(stack).collect(),
+        go_statements: goroutines.go_statements.into_iter().map(go_statement).collect(),
+        goroutines: goroutines.goroutines.into_iter().map(goroutine).collect(),
+        gaps,
+    }
+}
+
+/// An executable's file name.
+pub(crate) fn program(exe: &str) -> String {
+    let exe = exe.strip_suffix(" (deleted)").unwrap_or(exe);
+    exe.rsplit('/').next().unwrap_or(exe).to_owned()
+}
+
+/// Lines of a damaged table may be negative.
+fn line(line: i32) -> u32 {
+    u32::try_from(line).unwrap_or(0)
+}
+
+fn pause(pause: Pause) -> PauseWindow {
+    PauseWindow {
+        pause_start_unix_ns: pause.pause_start_ns,
+        pause_ns: pause.pause.as_nanos() as i64,
+        frozen_start_unix_ns: pause.frozen_start_ns,
+        frozen_ns: pause.frozen.as_nanos() as i64,
+    }
+}
+
+fn stack(stack: decode::GoStack) -> Stack {
+    let frame = |f: decode::Frame| Frame {
+        function: f.function,
+        file: f.file,
+        line: line(f.line),
+        inlined: f.inlined,
+        shown: f.shown,
+        pc: f.pc,
+        function_offset: f.function_offset as u32,
+    };
+    Stack { frames: stack.frames.into_iter().map(frame).collect(), stop_reason: stack.stop.to_string() }
+}
+
+fn go_statement(statement: decode::GoStatement) -> GoStatement {
+    GoStatement {
+        function: statement.function,
+        file: statement.file,
+        line: line(statement.line),
+        function_offset: statement.function_offset as u32,
+        shown: statement.shown,
+    }
+}
+
+fn goroutine(goroutine: decode::Goroutine) -> Goroutine {
+    Goroutine {
+        goid: goroutine.goid,
+        status: goroutine.status.name().to_owned(),
+        wait_reason: goroutine.wait_reason,
+        header: goroutine.header,
+        stack: goroutine.stack,
+        arguments: goroutine.arguments,
+        parent_goid: goroutine.parent_goid,
+        created_by: goroutine.created_by,
+        start_function: goroutine.start_function,
+        thread_id: goroutine.thread,
+        on_cpu: goroutine.on_cpu,
+        is_system: goroutine.is_system,
+        labels: goroutine.labels,
+    }
+}

@@ -1,0 +1,21 @@
+//! The node: captures targets.
+//!
+//! * [`capture`]: one target, from order to facts.
+//! * [`targets`]: which Go processes this host has.
+//! * [`doctor`]: whether captures can work here, and what to do where they cannot.
+//! * [`host`]: what the host is.
+//!
+//! The node puts `stillframe-golang` (what Go's memory means) and `stillframe-target` (how a process is stopped and read)
+//! together. Domain types become wire types in `convert.rs`, and nowhere else.
+#![forbid(unsafe_code)]
+
+pub mod capture;
+pub mod doctor;
+pub mod host;
+pub mod targets;
+
+mod convert;
+mod error;
+mod scrub;
+
+pub use error::{CaptureError, ExitClass};

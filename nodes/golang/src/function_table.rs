@@ -1,0 +1,401 @@
+//! Go's function table (`.gopclntab`): which function a program counter is in, how large its frame is there, and which
+//! source line it stands for.
+//!
+//! Layout, equal in Go 1.20 to 1.27 (`internal/abi/symtab.go`, `runtime/symtab.go`, `cmd/link/internal/ld/pcln.go`):
+//! a header of magic number, smallest instruction length and pointer size, then 8-byte words: function count, file
+//! count, text start (0 since 1.26), and the offsets of function names, compilation units, files, pc tables and
+//! functions. Everything here is taken from the file of the executable, never from a process.
+//!
+//! Program counters in this module are offsets from the start of the Go text (`moduledata.text`).
+
+use std::ops::Range;
+
+use thiserror::Error;
+
+use crate::bytes::{i32_at, offset, u8_at, u32_at, u64_at, varint};
+use crate::executable::Executable;
+use crate::version::FunctionKind;
+
+const MAGIC: u32 = 0xffff_fff1;
+const HEADER_BYTES: usize = 72;
+const FUNCTION_FIXED_BYTES: usize = 44;
+const INLINE_ENTRY_BYTES: usize = 16;
+/// Calls inlined into each other at one program counter. The compiler's own limit on the depth is far lower; this bounds
+/// a walk through a damaged tree.
+const INLINE_DEPTH_MAX: usize = 1_000;
+const NAME_BYTES_MAX: usize = 16 << 10;
+
+/// Indices of `_func`'s trailing tables (`internal/abi/symtab.go`, PCDATA_* and FUNCDATA_*).
+const PCDATA_INLINE_TREE_INDEX: u32 = 2;
+const PCDATA_ARGUMENT_LIVE_INDEX: u32 = 3;
+const FUNCDATA_INLINE_TREE: u8 = 3;
+const FUNCDATA_ARGUMENT_INFO: u8 = 5;
+const FUNCDATA_ARGUMENT_LIVE_INFO: u8 = 6;
+
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum FunctionTableError {
+    #[error("the executable has no Go function table (.gopclntab)")]
+    Missing,
+    #[error("the Go function table is of an unknown form (magic number {0:#x})")]
+    UnknownForm(u32),
+    #[error("damaged Go function table: {0}")]
+    Damaged(&'static str),
+}
+
+/// Where the parts of the table lie in it.
+#[derive(Clone, Debug)]
+pub struct FunctionTable {
+    /// Of the file.
+    pub(crate) address: u64,
+    file_offset: u64,
+    file_length: u64,
+    instruction_length: u32,
+    function_count: usize,
+    names: Range<usize>,
+    units: Range<usize>,
+    files: Range<usize>,
+    pc_tables: Range<usize>,
+    functions: Range<usize>,
+}
+
+/// One function of the table (`runtime._func`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Offset in `FunctionTable::functions`.
+    at: usize,
+    /// From the start of the Go text.
+    pub entry: u64,
+    name: u32,
+    pcsp: u32,
+    pcfile: u32,
+    pcline: u32,
+    pcdata_count: u32,
+    unit: u32,
+    pub start_line: i32,
+    kind_id: u8,
+    flags: u8,
+    funcdata_count: u8,
+}
+
+impl Function {
+    /// It stands at the outer end of its stack (FuncFlagTopFrame).
+    pub fn is_top_frame(&self) -> bool {
+        self.flags & 1 != 0
+    }
+
+    /// It writes the stack pointer in ways that the table does not tell (FuncFlagSPWrite).
+    pub fn writes_stack_pointer(&self) -> bool {
+        self.flags & 2 != 0
+    }
+
+    pub fn kind(&self, minor: u32) -> FunctionKind {
+        FunctionKind::of(self.kind_id, minor)
+    }
+
+    /// The table knows how its frame looks. Functions that are not Go's, such as the race detector's, have none.
+    pub fn has_frame_information(&self) -> bool {
+        self.pcsp != 0
+    }
+}
+
+/// One call at a program counter, as the source has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogicalFrame<'a> {
+    pub name: &'a str,
+    pub file: &'a str,
+    pub line: i32,
+    pub start_line: i32,
+    pub inlined: bool,
+    pub kind: FunctionKind,
+}
+
+/// How Go prints a function's arguments in a traceback (`internal/abi/stack.go`).
+#[derive(Clone, Copy, Debug)]
+pub struct ArgumentInfo<'a> {
+    pub(crate) program: &'a [u8],
+    /// Which arguments hold a value where; `None`: all of them, everywhere.
+    pub(crate) liveness: Option<&'a [u8]>,
+}
+
+/// The table together with what it points into: enough for every question.
+#[derive(Clone, Copy)]
+pub struct Functions<'a> {
+    table: &'a FunctionTable,
+    bytes: &'a [u8],
+    executable: &'a Executable,
+    /// `moduledata.gofunc`, as an address of the file.
+    function_data: u64,
+    minor: u32,
+}
+
+impl FunctionTable {
+    pub fn read(executable: &Executable) -> Result<Self, FunctionTableError> {
+        use FunctionTableError::Damaged;
+        let section = [".gopclntab", ".data.rel.ro.gopclntab"]
+            .iter()
+            .find_map(|name| executable.section(name))
+            .ok_or(FunctionTableError::Missing)?;
+        let bytes = executable
+            .at_offset(section.file_offset, section.file_length)
+            .ok_or(Damaged("it is not whole in the file"))?;
+        let magic = u32_at(bytes, 0).ok_or(Damaged("too short"))?;
+        if magic != MAGIC {
+            return Err(FunctionTableError::UnknownForm(magic));
+        }
+        let instruction_length = u32::from(u8_at(bytes, 6).unwrap_or(0));
+        if !matches!(instruction_length, 1 | 4) || u8_at(bytes, 7) != Some(8) {
+            return Err(Damaged("impossible instruction or pointer length"));
+        }
+        let word = |at: usize| u64_at(bytes, at).and_then(offset).ok_or(Damaged("too short"));
+        let (names, units, files, pc_tables, functions) =
+            (word(32)?, word(40)?, word(48)?, word(56)?, word(64)?);
+        let ascending = HEADER_BYTES <= names
+            && names <= units
+            && units <= files
+            && files <= pc_tables
+            && pc_tables <= functions
+            && functions <= bytes.len();
+        if !ascending {
+            return Err(Damaged("its parts are not in order"));
+        }
+        let function_count = word(8)?;
+        // Pairs of entry and offset, and a last one that holds the end of the text.
+        let pairs = function_count.checked_add(1).and_then(|n| n.checked_mul(8));
+        if function_count == 0 || pairs.is_none_or(|p| p > bytes.len() - functions) {
+            return Err(Damaged("more functions than it has room for"));
+        }
+        Ok(FunctionTable {
+            address: section.address,
+            file_offset: section.file_offset,
+            file_length: section.file_length,
+            instruction_length,
+            function_count,
+            names: names..units,
+            units: units..files,
+            files: files..pc_tables,
+            pc_tables: pc_tables..functions,
+            functions: functions..bytes.len(),
+        })
+    }
+
+    pub fn function_count(&self) -> usize {
+        self.function_count
+    }
+
+    /// Offset of the function names from the table's start: how a moduledata is recognised.
+    pub(crate) fn names_offset(&self) -> u64 {
+        self.names.start as u64
+    }
+
+    pub(crate) fn instruction_length(&self) -> u64 {
+        u64::from(self.instruction_length)
+    }
+
+    pub fn functions<'a>(
+        &'a self,
+        executable: &'a Executable,
+        function_data: u64,
+        minor: u32,
+    ) -> Option<Functions<'a>> {
+        let bytes = executable.at_offset(self.file_offset, self.file_length)?;
+        Some(Functions { table: self, bytes, executable, function_data, minor })
+    }
+}
+
+impl<'a> Functions<'a> {
+    fn part(&self, part: &Range<usize>) -> &'a [u8] {
+        &self.bytes[part.clone()]
+    }
+
+    /// Entry and offset of function number `index`.
+    fn pair(&self, index: usize) -> Option<(u32, u32)> {
+        let functions = self.part(&self.table.functions);
+        Some((u32_at(functions, 8 * index)?, u32_at(functions, 8 * index + 4)?))
+    }
+
+    /// The length of the Go text that the table covers.
+    pub fn text_length(&self) -> u64 {
+        self.pair(self.table.function_count).map_or(0, |(end, _)| u64::from(end))
+    }
+
+    /// The function that `pc` is in.
+    pub fn find(&self, pc: u64) -> Option<Function> {
+        let pc = u32::try_from(pc).ok()?;
+        let (mut low, mut high) = (0, self.table.function_count);
+        if pc < self.pair(0)?.0 || pc >= self.pair(high)?.0 {
+            return None;
+        }
+        // The entries ascend; invariant: entry(low) <= pc < entry(high).
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if self.pair(middle)?.0 <= pc { low = middle } else { high = middle }
+        }
+        let (entry, at) = self.pair(low)?;
+        let at = usize::try_from(at).ok()?;
+        let f = self.part(&self.table.functions).get(at..)?;
+        let function = Function {
+            at,
+            entry: u64::from(entry),
+            name: u32_at(f, 4)?,
+            pcsp: u32_at(f, 16)?,
+            pcfile: u32_at(f, 20)?,
+            pcline: u32_at(f, 24)?,
+            pcdata_count: u32_at(f, 28)?,
+            unit: u32_at(f, 32)?,
+            start_line: i32_at(f, 36)?,
+            kind_id: u8_at(f, 40)?,
+            flags: u8_at(f, 41)?,
+            funcdata_count: u8_at(f, 43)?,
+        };
+        // `_func` repeats its entry: a table that disagrees with itself is not believed.
+        (u32_at(f, 0) == Some(entry)).then_some(function)
+    }
+
+    pub fn name(&self, function: &Function) -> &'a str {
+        self.name_at(function.name)
+    }
+
+    fn name_at(&self, at: u32) -> &'a str {
+        text(self.part(&self.table.names), at).unwrap_or("?")
+    }
+
+    /// The value of a pc table at `pc`; -1 where it says nothing (`pcvalue`, runtime/symtab.go).
+    fn pc_value(&self, function: &Function, table: u32, pc: u64) -> Option<i32> {
+        if table == 0 {
+            return Some(-1);
+        }
+        let tables = self.part(&self.table.pc_tables);
+        let mut at = usize::try_from(table).ok()?;
+        let (mut value, mut until) = (-1i32, function.entry);
+        let mut first = true;
+        loop {
+            let (delta, behind) = varint(tables, at)?;
+            if delta == 0 && !first {
+                return None;
+            }
+            first = false;
+            value = value.wrapping_add(((delta >> 1) as i32) ^ -((delta & 1) as i32));
+            let (step, behind) = varint(tables, behind)?;
+            // A step of 0 never ends the walk: the bytes do.
+            until = until.checked_add(u64::from(step) * u64::from(self.table.instruction_length))?;
+            if pc < until {
+                return Some(value);
+            }
+            at = behind;
+        }
+    }
+
+    /// Bytes that `function` has pushed when it stands at `pc`, without the return address.
+    pub fn stack_delta(&self, function: &Function, pc: u64) -> Option<u64> {
+        u64::try_from(self.pc_value(function, function.pcsp, pc)?).ok()
+    }
+
+    fn pcdata(&self, function: &Function, table: u32, pc: u64) -> Option<i32> {
+        if table >= function.pcdata_count {
+            return Some(-1);
+        }
+        let at = function.at + FUNCTION_FIXED_BYTES + 4 * table as usize;
+        self.pc_value(function, u32_at(self.part(&self.table.functions), at)?, pc)
+    }
+
+    /// The read-only data that the compiler attached to a function, up to the end of its segment.
+    fn funcdata(&self, function: &Function, table: u8) -> Option<&'a [u8]> {
+        if table >= function.funcdata_count {
+            return None;
+        }
+        let skip = (function.pcdata_count as usize).checked_add(usize::from(table))?.checked_mul(4)?;
+        let at = function.at.checked_add(FUNCTION_FIXED_BYTES)?.checked_add(skip)?;
+        let data = u32_at(self.part(&self.table.functions), at)?;
+        if data == u32::MAX {
+            return None;
+        }
+        self.executable.from_address(self.function_data.checked_add(u64::from(data))?)
+    }
+
+    /// File and line of the instruction at `pc`, in the innermost inlined call.
+    pub fn position(&self, function: &Function, pc: u64) -> (&'a str, i32) {
+        let line = self.pc_value(function, function.pcline, pc).unwrap_or(0);
+        (self.file(function, pc).unwrap_or("?"), line)
+    }
+
+    fn file(&self, function: &Function, pc: u64) -> Option<&'a str> {
+        let number = u32::try_from(self.pc_value(function, function.pcfile, pc)?).ok()?;
+        let at = function.unit.checked_add(number)?;
+        let file = u32_at(self.part(&self.table.units), 4 * at as usize)?;
+        (file != u32::MAX).then(|| text(self.part(&self.table.files), file)).flatten()
+    }
+
+    /// The calls that the instruction at `pc` stands in, innermost first; the last one is `function` itself.
+    pub fn logical_frames(&self, function: &Function, pc: u64) -> Vec<LogicalFrame<'a>> {
+        let mut frames = Vec::with_capacity(1);
+        let tree = self.funcdata(function, FUNCDATA_INLINE_TREE);
+        let mut pc = pc;
+        while let Some(tree) = tree
+            && frames.len() < INLINE_DEPTH_MAX
+            && let Some(call) = self.inlined_call(function, tree, pc)
+        {
+            let (file, line) = self.position(function, pc);
+            frames.push(LogicalFrame {
+                name: self.name_at(call.name),
+                file,
+                line,
+                start_line: call.start_line,
+                inlined: true,
+                kind: FunctionKind::of(call.kind_id, self.minor),
+            });
+            pc = call.parent_pc;
+        }
+        let (file, line) = self.position(function, pc);
+        frames.push(LogicalFrame {
+            name: self.name(function),
+            file,
+            line,
+            start_line: function.start_line,
+            inlined: false,
+            kind: function.kind(self.minor),
+        });
+        frames
+    }
+
+    /// `runtime.inlinedCall`: kind u8, padding, name i32, parent pc i32, start line i32.
+    fn inlined_call(&self, function: &Function, tree: &[u8], pc: u64) -> Option<InlinedCall> {
+        let index = usize::try_from(self.pcdata(function, PCDATA_INLINE_TREE_INDEX, pc)?).ok()?;
+        let entry = tree.get(index.checked_mul(INLINE_ENTRY_BYTES)?..)?;
+        Some(InlinedCall {
+            kind_id: u8_at(entry, 0)?,
+            name: u32_at(entry, 4)?,
+            parent_pc: function.entry.checked_add(u64::from(u32_at(entry, 8)?))?,
+            start_line: i32_at(entry, 12)?,
+        })
+    }
+
+    pub fn argument_info(&self, function: &Function) -> Option<ArgumentInfo<'a>> {
+        let program = self.funcdata(function, FUNCDATA_ARGUMENT_INFO)?;
+        Some(ArgumentInfo { program, liveness: self.funcdata(function, FUNCDATA_ARGUMENT_LIVE_INFO) })
+    }
+
+    /// Where in `ArgumentInfo::liveness` the bits for `pc` stand; 0 or less: all live.
+    pub fn argument_liveness_index(&self, function: &Function, pc: u64) -> i32 {
+        self.pcdata(function, PCDATA_ARGUMENT_LIVE_INDEX, pc).unwrap_or(-1)
+    }
+
+    /// Which version's numbers the functions' kinds are.
+    pub fn minor(&self) -> u32 {
+        self.minor
+    }
+}
+
+struct InlinedCall {
+    kind_id: u8,
+    name: u32,
+    parent_pc: u64,
+    start_line: i32,
+}
+
+/// A zero-terminated string.
+fn text(bytes: &[u8], at: u32) -> Option<&str> {
+    let tail = bytes.get(usize::try_from(at).ok()?..)?;
+    let tail = &tail[..tail.len().min(NAME_BYTES_MAX)];
+    let end = tail.iter().position(|&b| b == 0)?;
+    std::str::from_utf8(&tail[..end]).ok()
+}

@@ -1,0 +1,174 @@
+//! Where the fields of the runtime's own structures lie: subsets of them, by the names that Go gives the fields.
+//!
+//! A mirror names the fields that Stillframe reads; their offsets come from the debug information of the very build
+//! (`debug_info.rs`), so that no version needs a table here.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+
+/// A structure type, as debug information describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Structure {
+    pub size: u64,
+    /// Offset by name.
+    pub fields: HashMap<String, u64>,
+}
+
+/// Structures by their Go names: `runtime.g`.
+pub type Structures = HashMap<String, Structure>;
+
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum LayoutError {
+    #[error("debug information does not describe the runtime's type {0}")]
+    NoType(&'static str),
+    #[error("the runtime's type {0} has no field {1}")]
+    NoField(&'static str, &'static str),
+    #[error("the runtime's type {0} has an impossible layout")]
+    Impossible(&'static str),
+}
+
+/// A structure of the runtime is at most this large; `runtime.m` has about 2,000 bytes.
+const STRUCTURE_BYTES_MAX: u64 = 64 << 10;
+
+fn structure<'a>(structures: &'a Structures, name: &'static str) -> Result<&'a Structure, LayoutError> {
+    let structure = structures.get(name).ok_or(LayoutError::NoType(name))?;
+    let fits = structure.fields.values().all(|&offset| offset <= structure.size);
+    if structure.size > STRUCTURE_BYTES_MAX || !fits {
+        return Err(LayoutError::Impossible(name));
+    }
+    Ok(structure)
+}
+
+/// Declares a mirror: a struct of offsets, and how it is filled. Fields behind `where` exist in some versions only.
+macro_rules! mirror {
+    ($(#[$doc:meta])* $name:ident = $go:literal { $($ours:ident: $field:literal),* $(,)? }
+        $(where { $($some:ident: $some_field:literal),* $(,)? })?
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub(crate) struct $name {
+            pub(crate) size: usize,
+            $(pub(crate) $ours: usize,)*
+            $($(pub(crate) $some: Option<usize>,)*)?
+        }
+
+        impl $name {
+            fn load(structures: &Structures) -> Result<Self, LayoutError> {
+                let s = structure(structures, $go)?;
+                Ok($name {
+                    // `structure` has bounded the size, and the offsets by it.
+                    size: s.size as usize,
+                    $($ours: *s.fields.get($field).ok_or(LayoutError::NoField($go, $field))? as usize,)*
+                    $($($some: s.fields.get($some_field).map(|&offset| offset as usize),)*)?
+                })
+            }
+        }
+    };
+}
+
+mirror! {
+    /// A goroutine (runtime/runtime2.go).
+    G = "runtime.g" {
+        stack: "stack",
+        m: "m",
+        sched: "sched",
+        syscallsp: "syscallsp",
+        syscallpc: "syscallpc",
+        stktopsp: "stktopsp",
+        atomicstatus: "atomicstatus",
+        goid: "goid",
+        waitsince: "waitsince",
+        waitreason: "waitreason",
+        lockedm: "lockedm",
+        parent_goid: "parentGoid",
+        gopc: "gopc",
+        startpc: "startpc",
+        labels: "labels",
+    } where {
+        // 1.24.
+        sync_group: "syncGroup",
+        // 1.25 and later.
+        bubble: "bubble",
+        running_cleanups: "runningCleanups",
+    }
+}
+
+mirror! {
+    /// A thread of the runtime (runtime/runtime2.go).
+    M = "runtime.m" {
+        g0: "g0",
+        procid: "procid",
+        gsignal: "gsignal",
+        curg: "curg",
+        alllink: "alllink",
+        vdso_sp: "vdsoSP",
+        vdso_pc: "vdsoPC",
+    }
+}
+
+mirror! {
+    /// Saved registers of a goroutine that does not run (runtime/runtime2.go).
+    Gobuf = "runtime.gobuf" { sp: "sp", pc: "pc", g: "g", lr: "lr", bp: "bp" }
+}
+
+mirror! {
+    /// Bounds of a stack (runtime/runtime2.go).
+    StackBounds = "runtime.stack" { lo: "lo", hi: "hi" }
+}
+
+mirror! {
+    /// What the linker tells the runtime of a module (runtime/symtab.go).
+    ModuleData = "runtime.moduledata" {
+        pc_header: "pcHeader",
+        funcnametab: "funcnametab",
+        minpc: "minpc",
+        text: "text",
+        etext: "etext",
+        gofunc: "gofunc",
+        next: "next",
+    }
+}
+
+/// All of them, for one build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Layouts {
+    pub(crate) g: G,
+    pub(crate) m: M,
+    pub(crate) gobuf: Gobuf,
+    pub(crate) stack: StackBounds,
+    pub(crate) module_data: ModuleData,
+    /// `synctestBubble.id`, 1.25 and later.
+    pub(crate) bubble_id: Option<usize>,
+    /// `synctestGroup.root`, 1.24.
+    pub(crate) sync_group_root: Option<usize>,
+}
+
+impl Layouts {
+    /// Names of the types whose layout is needed.
+    pub(crate) const TYPES: [&str; 7] = [
+        "runtime.g",
+        "runtime.m",
+        "runtime.gobuf",
+        "runtime.stack",
+        "runtime.moduledata",
+        "runtime.synctestBubble",
+        "runtime.synctestGroup",
+    ];
+
+    pub(crate) fn load(structures: &Structures) -> Result<Self, LayoutError> {
+        let field = |name: &str, field: &str| {
+            let offset = *structures.get(name)?.fields.get(field)?;
+            usize::try_from(offset).ok().filter(|&o| o as u64 <= STRUCTURE_BYTES_MAX)
+        };
+        Ok(Layouts {
+            g: G::load(structures)?,
+            m: M::load(structures)?,
+            gobuf: Gobuf::load(structures)?,
+            stack: StackBounds::load(structures)?,
+            module_data: ModuleData::load(structures)?,
+            bubble_id: field("runtime.synctestBubble", "id"),
+            sync_group_root: field("runtime.synctestGroup", "root"),
+        })
+    }
+}

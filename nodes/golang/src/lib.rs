@@ -1,0 +1,38 @@
+//! Reads Go: executables, and the memory of processes that run them.
+//!
+//! From bytes to goroutines, in this order:
+//!
+//! 1. [`build::Build`]: what an executable says of itself: version, function table, where its runtime keeps things.
+//! 2. [`runtime::Runtime`]: that build in one process, found through [`memory::Memory`].
+//! 3. [`gather`]: the reads that a freeze needs, in as few rounds as can be.
+//! 4. [`decode`]: goroutines, stacks and frames out of what was read, while the process runs again.
+//!
+//! Invariants: no system call; no byte of a file or of a target is trusted (every offset, length and walk is bounded, and
+//! damage is an error or a gap); what cannot be known is missing and says why, and is never guessed.
+//!
+//! Not here: which processes there are and how they are frozen (`stillframe-target`), and what is made of the goroutines.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod bytes;
+mod debug_info;
+mod layout;
+mod records;
+mod start;
+mod traceback;
+mod unwind;
+
+pub mod build;
+pub mod build_info;
+pub mod decode;
+pub mod executable;
+pub mod function_table;
+pub mod gather;
+pub mod memory;
+pub mod package;
+pub mod runtime;
+pub mod thread;
+pub mod version;
+
+pub use records::Status;
+pub use unwind::Stop;

@@ -1,0 +1,93 @@
+//! The Go runtime of one process: a build, where it was loaded, and what it told of itself.
+
+use thiserror::Error;
+
+use crate::build::Build;
+use crate::bytes::u64_at;
+use crate::executable::Architecture;
+use crate::function_table::Functions;
+use crate::memory::{Memory, Unreadable};
+
+/// More wait reasons than any version has; Go 1.27 has 47.
+const WAIT_REASONS_MAX: u64 = 256;
+const WAIT_REASON_BYTES_MAX: usize = 128;
+
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum RuntimeError {
+    #[error("the Go runtime's own description of the program: {0}")]
+    Unreadable(#[from] Unreadable),
+    #[error("the process does not run this executable: {0}")]
+    OtherProgram(&'static str),
+}
+
+/// A build in a process.
+pub struct Runtime<'b> {
+    pub build: &'b Build,
+    pub functions: Functions<'b>,
+    /// What to add to the file's addresses.
+    pub bias: u64,
+    /// Where the Go text starts in the process.
+    pub text: u64,
+    pub(crate) wait_reasons: Vec<String>,
+}
+
+impl<'b> Runtime<'b> {
+    /// Reads what does not change while the process lives. It need not be stopped.
+    pub fn locate(build: &'b Build, memory: &dyn Memory, bias: u64) -> Result<Self, RuntimeError> {
+        use RuntimeError::OtherProgram;
+        let layout = &build.layouts.module_data;
+        let address = |of_file: u64| of_file.wrapping_add(bias);
+        let module = memory.read_bytes(address(build.variables.module_data), layout.size)?;
+        let field = |at: usize| u64_at(&module, at).ok_or(OtherProgram("its module data is too short"));
+        let table = address(build.table.address);
+        if field(layout.pc_header)? != table
+            || field(layout.funcnametab)? != table.wrapping_add(build.table.names_offset())
+        {
+            return Err(OtherProgram("its module data names another function table"));
+        }
+        let (text, end) = (field(layout.text)?, field(layout.etext)?);
+        let function_data = field(layout.gofunc)?.wrapping_sub(bias);
+        let functions = build.functions(function_data).ok_or(OtherProgram("its function table is gone"))?;
+        if text > end || functions.text_length() > end - text {
+            return Err(OtherProgram("its text is shorter than its function table"));
+        }
+        Ok(Runtime { build, functions, bias, text, wait_reasons: wait_reasons(build, memory, bias)? })
+    }
+
+    /// Goroutines, dead ones included, that the process has records of; 0 where that cannot be read.
+    pub fn goroutine_count(&self, memory: &dyn Memory) -> u64 {
+        memory.read_u64(self.address(self.build.variables.allglen)).unwrap_or(0)
+    }
+
+    pub(crate) fn address(&self, of_file: u64) -> u64 {
+        of_file.wrapping_add(self.bias)
+    }
+
+    /// A program counter as an offset from the start of the Go text.
+    pub(crate) fn offset(&self, pc: u64) -> Option<u64> {
+        pc.checked_sub(self.text)
+    }
+
+    pub(crate) fn architecture(&self) -> Architecture {
+        self.build.identity.executable.architecture
+    }
+}
+
+/// `runtime.waitReasonStrings`: an array of Go strings.
+fn wait_reasons(build: &Build, memory: &dyn Memory, bias: u64) -> Result<Vec<String>, RuntimeError> {
+    let count = build.variables.wait_reason_count.min(WAIT_REASONS_MAX) as usize;
+    let headers = memory.read_bytes(build.variables.wait_reasons.wrapping_add(bias), 16 * count)?;
+    (0..count)
+        .map(|i| {
+            let pointer = u64_at(&headers, 16 * i).unwrap_or(0);
+            let length = u64_at(&headers, 16 * i + 8).unwrap_or(0) as usize;
+            if length == 0 {
+                return Ok(String::new());
+            }
+            if length > WAIT_REASON_BYTES_MAX {
+                return Err(RuntimeError::OtherProgram("its wait reasons are damaged"));
+            }
+            Ok(String::from_utf8_lossy(&memory.read_bytes(pointer, length)?).into_owned())
+        })
+        .collect()
+}

@@ -1,0 +1,204 @@
+//! What Go's own traceback says of a goroutine, and which frames it shows (runtime/traceback.go, Go 1.24 to 1.27:
+//! `goroutineheader`, `showfuncinfo`, `isSystemGoroutine`). Differences between versions stand where they matter.
+
+use std::fmt::Write;
+
+use crate::function_table::{Function, Functions};
+use crate::records::{GRecord, Status};
+use crate::version::FunctionKind;
+
+/// A wait this long is shown, in minutes.
+const MINUTE_NS: i64 = 60_000_000_000;
+
+/// Whether Go shows a frame by default: not wrappers that the compiler made, and of the runtime only what is exported.
+/// `first` is true while no frame of the stack has been shown; `callee` is what the frame called.
+pub(crate) fn is_shown(
+    name: &str,
+    kind: FunctionKind,
+    first: bool,
+    callee: FunctionKind,
+    minor: u32,
+) -> bool {
+    let calls_panic =
+        matches!(callee, FunctionKind::Gopanic | FunctionKind::Sigpanic | FunctionKind::Panicwrap);
+    if kind == FunctionKind::Wrapper && !calls_panic {
+        return false;
+    }
+    // New in Go 1.25.
+    if minor >= 25 && matches!(kind, FunctionKind::RunFinalizers | FunctionKind::RunCleanups) {
+        return true;
+    }
+    if name == "runtime.gopanic" && !first {
+        return true;
+    }
+    name.contains('.') && (!name.starts_with("runtime.") || is_exported_runtime(name))
+}
+
+fn is_exported_runtime(name: &str) -> bool {
+    let name = &name["runtime.".len()..];
+    let (receiver, name) = name.rsplit_once('.').unwrap_or(("", name));
+    let receiver = receiver
+        .strip_prefix("(*")
+        .and_then(|r| r.strip_suffix(')'))
+        .filter(|r| !r.is_empty())
+        .unwrap_or(receiver);
+    let exported = |s: &str| s.starts_with(|c: char| c.is_ascii_uppercase());
+    exported(name) && (receiver.is_empty() || exported(receiver))
+}
+
+/// Whether a goroutine is the runtime's own, by the function that it started in.
+pub(crate) fn is_system(
+    functions: &Functions<'_>,
+    start: &Function,
+    g: &GRecord,
+    running_finalizer: bool,
+) -> bool {
+    match start.kind(functions.minor()) {
+        FunctionKind::RuntimeMain | FunctionKind::CoroutineStart | FunctionKind::HandleAsyncEvent => false,
+        FunctionKind::RunFinalizers => !running_finalizer,
+        FunctionKind::RunCleanups => !g.running_cleanups,
+        _ => functions.name(start).starts_with("runtime."),
+    }
+}
+
+/// What the header of a goroutine needs beside its record.
+pub(crate) struct Header<'a> {
+    pub(crate) minor: u32,
+    pub(crate) wait_reason: Option<&'a str>,
+    /// CLOCK_MONOTONIC when the process was frozen.
+    pub(crate) now: Option<i64>,
+    /// The bubble's id, or the group's root (Go 1.24).
+    pub(crate) bubble: Option<u64>,
+    pub(crate) labels: &'a [(String, String)],
+    /// `GODEBUG=tracebacklabels`, on by default from Go 1.27 on.
+    pub(crate) show_labels: bool,
+}
+
+impl Header<'_> {
+    /// `[chan receive, 2 minutes, locked to thread]`.
+    pub(crate) fn text(&self, g: &GRecord) -> String {
+        let parked = matches!(g.status, Status::Waiting | Status::Leaked);
+        let status = self.wait_reason.filter(|_| parked).unwrap_or(g.status.name());
+        let mut text = format!("[{status}");
+        if g.status == Status::Leaked {
+            text.push_str(" (leaked)");
+        }
+        if g.scanned {
+            text.push_str(" (scan)");
+        }
+        let durable = g.bubble != 0
+            && self.minor >= 25
+            && (g.status == Status::Waiting || self.minor == 25)
+            && self.wait_reason.is_some_and(is_idle_in_synctest)
+            && !status.ends_with("(durable)");
+        if durable {
+            text.push_str(" (durable)");
+        }
+        let waits = matches!(g.status, Status::Waiting | Status::Syscall) && g.wait_since != 0;
+        let minutes =
+            self.now.filter(|_| waits).map_or(0, |now| now.saturating_sub(g.wait_since) / MINUTE_NS);
+        if minutes >= 1 {
+            let _ = write!(text, ", {minutes} minutes");
+        }
+        if g.locked_m != 0 {
+            text.push_str(", locked to thread");
+        }
+        if let Some(id) = self.bubble {
+            let what = if self.minor >= 25 { "bubble" } else { "group" };
+            let _ = write!(text, ", synctest {what} {id}");
+        }
+        match (self.show_labels && !self.labels.is_empty(), self.minor) {
+            (false, _) => text.push(']'),
+            (true, ..=26) => {
+                text.push_str(" labels:{");
+                self.push_labels(&mut text, quoted);
+                text.push_str("}]");
+            }
+            (true, _) => {
+                text.push_str("] {");
+                self.push_labels(&mut text, |s| if is_plain(s) { s.to_owned() } else { quoted(s) });
+                text.push('}');
+            }
+        }
+        text
+    }
+
+    fn push_labels(&self, text: &mut String, print: impl Fn(&str) -> String) {
+        for (i, (key, value)) in self.labels.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            let _ = write!(text, "{comma}{}: {}", print(key), print(value));
+        }
+    }
+}
+
+/// `isIdleInSynctest` (runtime/runtime2.go, Go 1.25 to 1.27), without those that say `(durable)` themselves.
+fn is_idle_in_synctest(wait_reason: &str) -> bool {
+    matches!(
+        wait_reason,
+        "chan receive (nil chan)"
+            | "chan send (nil chan)"
+            | "select (no cases)"
+            | "sleep"
+            | "sync.Cond.Wait"
+            | "coroutine"
+            | "synctest.Run"
+            | "synctest.Wait"
+    )
+}
+
+/// `tracebackStringNeedsQuoting`.
+fn is_plain(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '/' | '_'))
+}
+
+/// `printquoted` (runtime/print.go): an ASCII string literal of Go.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            ' '..='~' => out.push(c),
+            c if (c as u32) < 0x80 => {
+                let _ = write!(out, "\\x{:02x}", c as u32);
+            }
+            c if (c as u32) < 0x10000 => {
+                let _ = write!(out, "\\u{:04x}", c as u32);
+            }
+            c => {
+                let _ = write!(out, "\\U{:08x}", c as u32);
+            }
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_exported_functions_of_the_runtime_are_shown() {
+        let shown = |name| is_shown(name, FunctionKind::Normal, true, FunctionKind::Normal, 27);
+        assert!(shown("main.main"));
+        assert!(shown("runtime.Goexit"));
+        assert!(shown("runtime.(*Func).Entry"));
+        assert!(!shown("runtime.(*mheap).Free"));
+        assert!(!shown("runtime.gopark"));
+        assert!(!shown("runtime.gopanic"));
+        assert!(!shown("_cgo_panic"));
+        let after = |name| is_shown(name, FunctionKind::Gopanic, false, FunctionKind::Normal, 27);
+        assert!(after("runtime.gopanic"));
+    }
+
+    #[test]
+    fn a_wrapper_is_shown_when_it_panicked() {
+        let shown = |callee| is_shown("main.(*T).F", FunctionKind::Wrapper, true, callee, 27);
+        assert!(!shown(FunctionKind::Normal));
+        assert!(shown(FunctionKind::Panicwrap));
+    }
+}

@@ -1,0 +1,118 @@
+//! Go's versions, and the numbers that differ between them.
+
+use std::fmt;
+
+/// Minor versions (1.N) whose runtime Stillframe knows.
+pub const MINOR_OLDEST: u32 = 24;
+pub const MINOR_NEWEST: u32 = 27;
+
+/// `go1.26.6`, with whatever stands behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoVersion {
+    text: String,
+    /// 26 in `go1.26.6`; `None` where the text is not of that form.
+    pub minor: Option<u32>,
+    /// Experiments that differ from the version's default: `nodwarf5`.
+    pub experiments: Vec<String>,
+}
+
+impl GoVersion {
+    /// Never fails: a version that is not understood has no minor number.
+    ///
+    /// Forms: `go1.26.6`, `go1.27rc1`, `go1.26.6 X:nodwarf5,synctest`, `go1.26.6-vendor`,
+    /// `devel go1.28-abcdef Tue ...` (`internal/buildcfg`, `cmd/dist/build.go`).
+    pub fn parse(text: &str) -> Self {
+        let (plain, experiments) = text.split_once(" X:").unwrap_or((text, ""));
+        let number = plain.trim_start_matches("devel ").strip_prefix("go1.").unwrap_or_default();
+        let digits = number.len() - number.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        GoVersion {
+            text: plain.chars().take(100).collect(),
+            minor: number[..digits].parse().ok(),
+            experiments: experiments
+                .split([',', ' '])
+                .filter(|e| !e.is_empty())
+                .take(100)
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+}
+
+impl fmt::Display for GoVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What a function is to the runtime (`internal/abi/symtab.go`, type FuncID), as far as tracebacks care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FunctionKind {
+    Normal,
+    AsyncPreempt,
+    CgoCallback,
+    CoroutineStart,
+    DebugCall,
+    Gopanic,
+    HandleAsyncEvent,
+    Panicwrap,
+    RunCleanups,
+    /// `runfinq` up to Go 1.24.
+    RunFinalizers,
+    RuntimeMain,
+    Sigpanic,
+    Wrapper,
+    /// Any other that the runtime names.
+    Other,
+}
+
+impl FunctionKind {
+    /// Source: `internal/abi/symtab.go`, FuncID, Go 1.24 and 1.25 to 1.27.
+    pub(crate) fn of(id: u8, minor: u32) -> Self {
+        use FunctionKind::*;
+        match (id, minor) {
+            (0, _) => Normal,
+            (3, _) => AsyncPreempt,
+            (4, _) => CgoCallback,
+            (5, _) => CoroutineStart,
+            (6, _) => DebugCall,
+            (10, _) => Gopanic,
+            (11, _) => HandleAsyncEvent,
+            (15, _) => Panicwrap,
+            (17, ..=24) => RunFinalizers,
+            (18, ..=24) => RuntimeMain,
+            (19, ..=24) => Sigpanic,
+            (22, ..=24) => Wrapper,
+            (17, _) => RuntimeMain,
+            (18, _) => RunFinalizers,
+            (19, _) => RunCleanups,
+            (20, _) => Sigpanic,
+            (23, _) => Wrapper,
+            _ => Other,
+        }
+    }
+
+    /// Called by the signal handler in the place of an instruction, not by a call (`isInjectedCall`, traceback.go).
+    pub(crate) fn is_injected(self) -> bool {
+        matches!(self, FunctionKind::Sigpanic | FunctionKind::AsyncPreempt | FunctionKind::DebugCall)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_every_form_are_read() {
+        let minor = |text: &str| GoVersion::parse(text).minor;
+        assert_eq!(minor("go1.26.6"), Some(26));
+        assert_eq!(minor("go1.27rc1"), Some(27));
+        assert_eq!(minor("devel go1.28-abcdef Tue"), Some(28));
+        assert_eq!(minor("go1.24.3-fips"), Some(24));
+        assert_eq!(minor("gollvm"), None);
+        assert_eq!(minor("go1."), None);
+        assert_eq!(minor("go1.99999999999"), None);
+        let version = GoVersion::parse("go1.26.6 X:nodwarf5,synctest");
+        assert_eq!(version.experiments, ["nodwarf5", "synctest"]);
+        assert_eq!(version.to_string(), "go1.26.6");
+    }
+}

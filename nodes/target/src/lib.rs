@@ -1,0 +1,25 @@
+//! Linux: which processes there are, freezing them, reading their memory; core files.
+//!
+//! * [`process`], [`mappings`], [`auxiliary`], [`executable`]: what `/proc` says about a process.
+//! * [`freeze`]: stops every thread of a process for a bounded time, and always lets it go.
+//! * [`memory`]: reads the memory of a process, frozen or not.
+//! * [`mod@core`], [`recording`]: core files, and the core files that Stillframe writes itself.
+//!
+//! Nothing here writes to a target, and nothing here knows Go: of `stillframe-golang` only the `Memory` trait and the
+//! thread are used. What is parsed of a *live* target is `/proc`; the parser of core files works on files alone.
+//! This is the one crate with `unsafe`: system calls that nix has no safe form for.
+
+pub mod auxiliary;
+pub mod core;
+pub mod executable;
+pub mod freeze;
+pub mod mappings;
+pub mod memory;
+pub mod process;
+pub mod recording;
+pub mod registers;
+
+mod clock;
+mod elf;
+mod proc_files;
+mod remedy;

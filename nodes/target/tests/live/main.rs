@@ -1,0 +1,6 @@
+//! Tests with real processes.
+
+mod common;
+mod cores;
+mod freeze;
+mod killed;

@@ -1,0 +1,3 @@
+module stillframe.test/busy
+
+go 1.24

@@ -1,0 +1,3 @@
+module stillframe.test/many
+
+go 1.24

@@ -1,0 +1,3 @@
+module stillframe.test/still
+
+go 1.24

@@ -1,0 +1,22 @@
+//! What the end-to-end tests share.
+//!
+//! * [`programs`]: the Go programs of `tests/programs`, built for each version and in each way, and running ones.
+//! * [`traceback`]: Go's own traceback text, taken apart. It is the oracle: nothing here knows how Stillframe reads Go.
+//! * [`stillframe`]: the command line under test.
+//! * [`process_state`]: what the kernel says of a process: stopped, traced, gone.
+//! * [`health`]: what the `busy` program says of itself.
+//! * [`planted`]: a captured process, made up, for tests of the tests.
+//! * [`table`]: tables of results, as text.
+//! * [`tidy`]: the rules that the workspace keeps, as functions over its files.
+//!
+//! Nothing in the workspace depends on this crate.
+#![forbid(unsafe_code)]
+
+pub mod health;
+pub mod planted;
+pub mod process_state;
+pub mod programs;
+pub mod stillframe;
+pub mod table;
+pub mod tidy;
+pub mod traceback;

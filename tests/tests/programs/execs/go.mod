@@ -1,0 +1,3 @@
+module stillframe.test/execs
+
+go 1.22

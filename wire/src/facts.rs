@@ -1,0 +1,163 @@
+//! The facts of a snapshot: what one node saw of one process.
+//!
+//! Functions, stacks and go statements are interned: each stands once in its table and is named by its index there
+//! (`FunctionId` and so on), which is only meaningful inside the same [`ProcessFacts`].
+
+/// Index into [`ProcessFacts::functions`].
+pub type FunctionId = u32;
+/// Index into [`ProcessFacts::files`].
+pub type FileId = u32;
+/// Index into [`ProcessFacts::stacks`].
+pub type StackId = u32;
+/// Index into [`ProcessFacts::go_statements`].
+pub type GoStatementId = u32;
+
+/// The machine on which a node runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    pub hostname: String,
+    /// As `uname -r` prints it.
+    pub kernel: String,
+    /// As Go names it: `amd64`, `arm64`.
+    pub arch: String,
+    pub node_version: String,
+}
+
+/// Whether everything that was asked for is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// Everything.
+    Complete,
+    /// Some facts are missing; gaps say which, and why.
+    Partial,
+    /// Nothing could be captured.
+    Failed,
+}
+
+/// A stop of a target. Unix times are of the node's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PauseWindow {
+    /// The first thread was interrupted.
+    pub pause_start_unix_ns: i64,
+    /// From the first interrupt to the last resume: what the target felt.
+    pub pause_ns: i64,
+    /// All threads had stopped.
+    pub frozen_start_unix_ns: i64,
+    /// From the last stop to the first resume: the time in which nothing in the target moved.
+    pub frozen_ns: i64,
+}
+
+/// One target, whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessFacts {
+    /// As the node's host counts.
+    pub pid: u32,
+    /// In its innermost PID namespace.
+    pub ns_pid: u32,
+    pub started_unix_ns: Option<i64>,
+    /// The executable's file name.
+    pub program: String,
+    pub container_id: Option<String>,
+    pub exe: String,
+    /// Arguments joined by spaces, scrubbed of secrets.
+    pub cmdline: String,
+    /// Hexadecimal GNU build id, or a digest of the Go build id where there is none.
+    pub build_id: String,
+    /// `go1.26.6`.
+    pub go_version: String,
+    /// Of the main module: `example.com/shop v1.2.3`.
+    pub main_module: Option<String>,
+    pub arch: String,
+    pub threads: u32,
+    /// `None` for a core file: nothing was stopped.
+    pub pause: Option<PauseWindow>,
+    pub completeness: Completeness,
+    /// Why it is not complete.
+    pub reason: Option<String>,
+    pub files: Vec<String>,
+    pub functions: Vec<Function>,
+    pub stacks: Vec<Stack>,
+    pub go_statements: Vec<GoStatement>,
+    pub goroutines: Vec<Goroutine>,
+    pub gaps: Vec<Gap>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Function {
+    /// As Go's function table has it: `net/http.(*conn).serve`, `main.work[go.shape.int]`.
+    pub name: String,
+    /// Import path: `net/http`.
+    pub package: String,
+    pub file: FileId,
+    pub start_line: u32,
+    /// Part of the Go distribution.
+    pub is_standard_library: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Stack {
+    /// Innermost first.
+    pub frames: Vec<Frame>,
+    /// `complete` when the stack ended at its top frame, otherwise why it did not.
+    pub stop_reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Frame {
+    pub function: FunctionId,
+    pub file: FileId,
+    pub line: u32,
+    /// This call was inlined into the next frame that was not.
+    pub inlined: bool,
+    /// Go's own traceback shows this frame by default; it hides most runtime functions and generated wrappers.
+    pub shown: bool,
+    /// Offset from the start of the build's Go text.
+    pub pc: u64,
+    /// Offset from the entry of the (not inlined) function: the `+0x1d` of Go's traceback.
+    pub function_offset: u32,
+}
+
+/// Where goroutines are started: `created by` in Go's traceback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GoStatement {
+    pub function: FunctionId,
+    pub file: FileId,
+    pub line: u32,
+    pub function_offset: u32,
+    /// As [`Frame::shown`].
+    pub shown: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Goroutine {
+    pub goid: u64,
+    /// `idle`, `runnable`, `running`, `syscall`, `waiting`, `copystack`, `preempted`, `leaked`.
+    pub status: String,
+    /// As Go names it: `chan receive`.
+    pub wait_reason: Option<String>,
+    /// What Go's traceback prints between `goroutine 7 ` and the colon: `[chan receive, 2 minutes]`.
+    pub header: String,
+    pub stack: StackId,
+    /// One line for each of the stack's frames: the arguments as Go prints them, nothing for an inlined frame.
+    /// Trailing empty lines are left out.
+    pub arguments: String,
+    pub parent_goid: Option<u64>,
+    pub created_by: Option<GoStatementId>,
+    pub start_function: Option<FunctionId>,
+    /// The operating system's id of the thread that it runs on, as the host counts.
+    pub thread_id: Option<u32>,
+    pub on_cpu: bool,
+    pub is_system: bool,
+    /// pprof labels.
+    pub labels: Vec<(String, String)>,
+}
+
+/// Why a fact is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The goroutine it is about; `None` for the whole process.
+    pub goid: Option<u64>,
+    /// What is missing: `stack`, `labels`.
+    pub what: String,
+    pub reason: String,
+}
