@@ -1,5 +1,7 @@
 //! What the fuzz targets share: files made around a fuzzer's bytes, and real ones that it damages.
 
+#![forbid(unsafe_code)]
+
 pub mod recorded;
 
 use std::sync::Arc;

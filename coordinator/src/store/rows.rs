@@ -35,13 +35,13 @@ impl ProcessIds {
 /// What makes two frames of one build the same.
 #[derive(Hash)]
 pub(super) struct FrameKey<'a> {
-    function_id: i64,
-    file: &'a str,
-    line: u32,
-    inlined: bool,
-    shown: bool,
-    pc: u64,
-    function_offset: u32,
+    pub(super) function_id: i64,
+    pub(super) file: &'a str,
+    pub(super) line: u32,
+    pub(super) inlined: bool,
+    pub(super) shown: bool,
+    pub(super) pc: u64,
+    pub(super) function_offset: u32,
 }
 
 pub(super) fn frame_keys<'a>(

@@ -14,9 +14,9 @@ use stillframe_golang::runtime::Runtime;
 use stillframe_target::auxiliary;
 use stillframe_target::core::CoreFile;
 use stillframe_target::executable::{Executable, Identity};
-use stillframe_target::freeze::{Ended, Frozen, freeze};
+use stillframe_target::freeze::{Ended, FreezeError, Frozen, freeze};
 use stillframe_target::memory::LiveMemory;
-use stillframe_target::process::{self, Process};
+use stillframe_target::process::{self, Fate, Process};
 use stillframe_wire::facts::ProcessFacts;
 
 use crate::convert::{self, About};
@@ -101,12 +101,10 @@ impl Captures {
         progress(Phase::ReadingExecutable);
         let process = process::find(pid)?;
         let Some(exe) = process.exe.clone() else { return Err(CaptureError::KernelThread { pid }) };
-        let build = self.build(&process, &exe)?;
-        let entry = auxiliary::of_process(pid)?.entry().unwrap_or(build.identity.executable.entry);
-        let bias = build.identity.executable.load_bias(entry);
-        let memory = LiveMemory::new(pid)?;
-        let runtime =
-            Runtime::locate(&build, &memory, bias).map_err(|source| CaptureError::Runtime { pid, source })?;
+        let prepared = self.prepare(&process, &exe);
+        let (build, bias, memory) = prepared.map_err(|error| unless_it_changed(&process, error))?;
+        let runtime = Runtime::locate(&build, &memory, bias)
+            .map_err(|source| unless_it_changed(&process, CaptureError::Runtime { pid, source }))?;
         let budget = options.max_pause.unwrap_or_else(|| default_budget(runtime.goroutine_count(&memory)));
 
         progress(Phase::Freezing);
@@ -114,10 +112,11 @@ impl Captures {
         progress(Phase::Reading);
         let gathered = gather(&runtime, frozen.memory(), frozen.threads(), &|| frozen.is_frozen());
         let threads = frozen.threads().to_vec();
+        let gone = frozen.memory().is_gone();
         let pause = frozen.resume();
 
         progress(Phase::Decoding);
-        if pause.ended == Ended::Died {
+        if gone || pause.ended == Ended::Died {
             return Err(CaptureError::Died { pid });
         }
         if gathered.is_empty() && gathered.was_cut() {
@@ -137,6 +136,19 @@ impl Captures {
         Ok(convert::process(about, &build, goroutines))
     }
 
+    /// Its build, where that is loaded, and its memory.
+    fn prepare(
+        &mut self,
+        process: &Process,
+        exe: &str,
+    ) -> Result<(Arc<Build>, u64, LiveMemory), CaptureError> {
+        let build = self.build(process, exe)?;
+        let executable = &build.identity.executable;
+        let bias =
+            executable.load_bias(auxiliary::of_process(process.pid)?.entry().unwrap_or(executable.entry));
+        Ok((build, bias, LiveMemory::new(process.pid)?))
+    }
+
     fn build(&mut self, process: &Process, exe: &str) -> Result<Arc<Build>, CaptureError> {
         let executable = Executable::open(process.pid)?;
         let identity = executable.identity();
@@ -152,6 +164,16 @@ impl Captures {
         let build = Arc::new(build);
         self.builds.insert(identity, Arc::clone(&build));
         Ok(build)
+    }
+}
+
+/// What fails on a process that ends or becomes another program meanwhile fails because of that.
+fn unless_it_changed(process: &Process, error: CaptureError) -> CaptureError {
+    let pid = process.pid;
+    match process.fate() {
+        Fate::Same => error,
+        Fate::Execed => FreezeError::Execed { pid }.into(),
+        Fate::Gone => CaptureError::Died { pid },
     }
 }
 

@@ -47,6 +47,11 @@ impl LiveMemory {
         }
     }
 
+    /// Whether the last read that failed did so because the process had ended.
+    pub fn is_gone(&self) -> bool {
+        self.last_error() == Some(Errno::ESRCH)
+    }
+
     /// One system call. How many bytes came, from the first range on; an error only if none did.
     fn read_vectored(&self, ranges: &[RemoteIoVec], buffer: &mut [u8]) -> Result<usize, Errno> {
         match process_vm_readv(self.pid, &mut [IoSliceMut::new(buffer)], ranges) {

@@ -9,6 +9,9 @@ use thiserror::Error;
 /// How much of a command line is kept, in bytes.
 const COMMAND_LINE_BYTES_MAX: u64 = 64 << 10;
 
+/// How long an exec or an exit that is under way is watched to tell which it is.
+pub(crate) const CHANGE_NS_MAX: i64 = 1_000_000_000;
+
 /// A process could not be looked at.
 #[derive(Debug, Error)]
 pub enum ProcessError {
@@ -68,6 +71,15 @@ pub struct Process {
     pub namespaces: Namespaces,
 }
 
+/// See [`Process::fate`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is the same process, and runs the same program.
+    Same,
+    Execed,
+    Gone,
+}
+
 /// The inode numbers of a process's namespaces: equal in two processes that share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Namespaces {
@@ -103,8 +115,22 @@ pub fn list() -> Result<Listing, ProcessError> {
     Ok(listing)
 }
 
-/// One process.
+/// One process. While another of its threads execs, the leader is dead for a moment and shows no executable: that is
+/// waited for.
 pub fn find(pid: u32) -> Result<Process, ProcessError> {
+    let give_up_ns = clock::monotonic_ns() + CHANGE_NS_MAX;
+    loop {
+        let found = look_at(pid);
+        let goes_on = matches!(found, Err(ProcessError::NotFound { .. }))
+            && Stat::read(&format!("/proc/{pid}/stat")).is_ok_and(|now| !now.process_has_exited());
+        if !goes_on || clock::monotonic_ns() >= give_up_ns {
+            return found;
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn look_at(pid: u32) -> Result<Process, ProcessError> {
     let on = |file| move |error| ProcessError::on(pid, file, error);
     let stat = Stat::read(&format!("/proc/{pid}/stat")).map_err(on("stat"))?;
     if stat.process_has_exited() {
@@ -163,6 +189,21 @@ impl Process {
     /// it cannot be seen any more an exec is under way: the new memory gets its stack last (fs/binfmt_elf.c).
     pub(crate) fn is_program_of(&self, now: &Stat) -> bool {
         now.start_ticks == self.start_ticks && (self.start_stack == 0 || now.start_stack == self.start_stack)
+    }
+
+    /// What became of it since it was looked at. From the first sign of it an exec and an exit look alike: the memory
+    /// goes. So this waits until it is dead or another program.
+    pub fn fate(&self) -> Fate {
+        let give_up_ns = clock::monotonic_ns() + CHANGE_NS_MAX;
+        loop {
+            match self.stat_now() {
+                None => return Fate::Gone,
+                Some(now) if now.start_ticks != self.start_ticks => return Fate::Gone,
+                Some(now) if self.is_program_of(&now) => return Fate::Same,
+                Some(now) if !now.is_exiting() || clock::monotonic_ns() >= give_up_ns => return Fate::Execed,
+                Some(_) => std::thread::yield_now(),
+            }
+        }
     }
 
     fn stat_now(&self) -> Option<Stat> {

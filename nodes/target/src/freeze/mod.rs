@@ -31,7 +31,7 @@ pub use pause::{Ended, Pause};
 use crate::clock;
 use crate::memory::LiveMemory;
 use crate::proc_files::{self, Stat, Status};
-use crate::process::Process;
+use crate::process::{CHANGE_NS_MAX, Process};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -44,9 +44,6 @@ use tracer::{Order, Shared, Stopped};
 /// The longest budget that is accepted.
 pub const BUDGET_MAX: Duration = Duration::from_secs(60);
 const BUDGET_MIN: Duration = Duration::from_millis(1);
-
-/// How long an exec or exit that met a freeze is watched to tell which it is.
-const EXEC_OR_EXIT_NS_MAX: i64 = 1_000_000_000;
 
 /// How often dead threads of the target are buried while it is being stopped. See [`wait_for_answer`].
 const BURY_EVERY: Duration = Duration::from_millis(5);
@@ -176,7 +173,7 @@ fn wait_for_answer(
 /// is not held (any more), so soon it is either dead or another program.
 fn exec_or_exit(error: FreezeError, tasks: &Tasks) -> FreezeError {
     let (FreezeError::Execed { pid } | FreezeError::Exited { pid }) = error else { return error };
-    let give_up_ns = clock::monotonic_ns() + EXEC_OR_EXIT_NS_MAX;
+    let give_up_ns = clock::monotonic_ns() + CHANGE_NS_MAX;
     loop {
         match tasks.stat() {
             Ok(stat) if !stat.process_has_exited() => {
