@@ -3,6 +3,8 @@
 //! Functions, stacks and go statements are interned: each stands once in its table and is named by its index there
 //! (`FunctionId` and so on), which is only meaningful inside the same [`ProcessFacts`].
 
+use bincode::{Decode, Encode};
+
 /// Index into [`ProcessFacts::functions`].
 pub type FunctionId = u32;
 /// Index into [`ProcessFacts::files`].
@@ -13,7 +15,7 @@ pub type StackId = u32;
 pub type GoStatementId = u32;
 
 /// The machine on which a node runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct HostFacts {
     pub hostname: String,
     /// As `uname -r` prints it.
@@ -24,7 +26,7 @@ pub struct HostFacts {
 }
 
 /// Whether everything that was asked for is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Completeness {
     /// Everything.
     Complete,
@@ -35,7 +37,7 @@ pub enum Completeness {
 }
 
 /// A stop of a target. Unix times are of the node's clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct PauseWindow {
     /// The first thread was interrupted.
     pub pause_start_unix_ns: i64,
@@ -48,7 +50,7 @@ pub struct PauseWindow {
 }
 
 /// One target, whole.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct ProcessFacts {
     /// As the node's host counts.
     pub pid: u32,
@@ -82,7 +84,7 @@ pub struct ProcessFacts {
     pub gaps: Vec<Gap>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Function {
     /// As Go's function table has it: `net/http.(*conn).serve`, `main.work[go.shape.int]`.
     pub name: String,
@@ -94,7 +96,7 @@ pub struct Function {
     pub is_standard_library: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Stack {
     /// Innermost first.
     pub frames: Vec<Frame>,
@@ -102,7 +104,7 @@ pub struct Stack {
     pub stop_reason: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Frame {
     pub function: FunctionId,
     pub file: FileId,
@@ -118,7 +120,7 @@ pub struct Frame {
 }
 
 /// Where goroutines are started: `created by` in Go's traceback.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct GoStatement {
     pub function: FunctionId,
     pub file: FileId,
@@ -128,7 +130,7 @@ pub struct GoStatement {
     pub shown: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Goroutine {
     pub goid: u64,
     /// `idle`, `runnable`, `running`, `syscall`, `waiting`, `copystack`, `preempted`, `leaked`.
@@ -153,7 +155,7 @@ pub struct Goroutine {
 }
 
 /// Why a fact is missing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Gap {
     /// The goroutine it is about; `None` for the whole process.
     pub goid: Option<u64>,

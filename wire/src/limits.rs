@@ -1,4 +1,46 @@
-//! Every bound on what a node sends, with its unit in its name.
+//! Every bound on what crosses from one process to another, with its unit in its name.
 
 /// Bytes of a process's command line that are kept.
 pub const COMMAND_LINE_BYTES_MAX: usize = 4_096;
+
+/// Bytes of any frame's body. The largest single item is a stack of 65,536 frames.
+pub const FRAME_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of a control frame's body: orders, answers, pings.
+pub const CONTROL_FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of memory that decoding one frame may ask for.
+pub const DECODED_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of a batch that a node aims at; one item may be larger.
+pub const BATCH_BYTES_TARGET: usize = 256 << 10;
+
+/// Bytes of a node's name: a DNS name's.
+pub const NODE_NAME_BYTES_MAX: usize = 253;
+
+/// Bytes of a reason, a label, or any other text for people.
+pub const TEXT_BYTES_MAX: usize = 4_096;
+
+/// Patterns in each list of a selector.
+pub const SELECTOR_PATTERNS_MAX: usize = 256;
+
+/// Bytes of one pattern of a selector.
+pub const PATTERN_BYTES_MAX: usize = 1_024;
+
+/// Targets of one node in one order.
+pub const TARGETS_PER_NODE_MAX: usize = 1_024;
+
+/// Orders that a node holds something of at a time.
+pub const ORDERS_PER_NODE_MAX: usize = 8;
+
+/// Bytes that a node keeps on its disk of results that were not yet committed.
+pub const SPOOL_BYTES_MAX: u64 = 8 << 30;
+
+/// Nodes that one coordinator serves.
+pub const NODES_MAX: usize = 10_000;
+
+/// Orders that wait for their turn at the coordinator; more are refused.
+pub const ORDERS_WAITING_MAX: usize = 16;
+
+/// Nodes' results that stream to the coordinator at the same time.
+pub const SENDERS_MAX: usize = 4;
