@@ -8,6 +8,7 @@ use bincode::{Decode, Encode};
 use crate::facts::{Completeness, Function, Gap, GoStatement, Goroutine, PauseWindow, ProcessFacts, Stack};
 use crate::limits::BATCH_BYTES_TARGET;
 
+#[expect(clippy::large_enum_variant, reason = "there is one head in a whole stream of batches")]
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum Batch {
     Process(ProcessHead),

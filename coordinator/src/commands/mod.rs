@@ -8,7 +8,6 @@ mod doctor;
 mod dump;
 mod exit_codes;
 mod failure;
-mod glob;
 mod groups;
 mod interrupt;
 mod output;

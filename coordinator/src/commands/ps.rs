@@ -6,10 +6,11 @@
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
+use stillframe_actors::glob;
 use stillframe_node::targets::{self, TargetSummary};
 
 use super::output::{self, Column};
-use super::{Done, clock, glob};
+use super::{Done, clock};
 
 /// List the Go processes of this host.
 #[derive(Debug, Args)]

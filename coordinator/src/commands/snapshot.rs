@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{ArgGroup, Args};
 use serde_json::json;
+use stillframe_actors::glob;
 use stillframe_node::CaptureError;
 use stillframe_node::capture::{Captures, Options, Phase, Source};
 use stillframe_node::{host, targets};
@@ -20,7 +21,7 @@ use stillframe_wire::facts::ProcessFacts;
 use super::clock::{self, Start};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use super::{Class, Done, Failure, glob, output};
+use super::{Class, Done, Failure, output};
 use crate::store::order::{ClockBound, Existing, HostKey, LostProcess, SnapshotMeta, Summary, WriteError};
 use crate::store::writer::SnapshotWriter;
 

@@ -1,0 +1,3 @@
+//! One target of one order, on its node.
+
+pub mod state;

@@ -1,0 +1,3 @@
+//! Joins what the processes of a snapshot say of their sockets.
+
+pub mod state;

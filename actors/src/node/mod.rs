@@ -1,0 +1,3 @@
+//! The node's supervisor: its connection to the coordinator, and the captures of its orders.
+
+pub mod state;

@@ -1,0 +1,3 @@
+//! One SQLite file in the making.
+
+pub mod state;
