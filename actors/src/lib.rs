@@ -14,13 +14,18 @@
 //! simulation and the property tests run.
 #![forbid(unsafe_code)]
 
+pub mod actor;
 pub mod capture;
+pub mod clock;
+pub mod connection;
 pub mod coordinator;
 pub mod glob;
 pub mod linker;
+pub mod local;
 pub mod machine;
 pub mod node;
 pub mod order;
+pub mod quic;
 pub mod session;
 pub mod snapshot;
 pub mod time;

@@ -13,3 +13,6 @@ pub mod codec;
 pub mod facts;
 pub mod limits;
 pub mod message;
+
+/// For the bounds of functions that take any message.
+pub use bincode;

@@ -1,3 +1,4 @@
 //! The node's supervisor: its connection to the coordinator, and the captures of its orders.
 
+pub mod actor;
 pub mod state;

@@ -1,5 +1,6 @@
 //! The coordinator's end of one node's connection.
 
+pub mod actor;
 mod clock;
 pub mod state;
 

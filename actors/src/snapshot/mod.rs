@@ -1,5 +1,6 @@
 //! One order: its phases and deadlines, who is ready, frozen, done or lost, and who may send.
 
+pub mod actor;
 mod member;
 mod message;
 pub mod state;

@@ -1,0 +1,147 @@
+//! The capture's actor: has its host capture, keeps the spool, and sends it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stillframe_wire::facts::PauseWindow;
+use stillframe_wire::message::{
+    OrderId, PROTOCOL_VERSION, ReadyTarget, Refusal, Selector, StreamHead, TargetId,
+};
+use tokio::io::AsyncWriteExt;
+use tokio::task::AbortHandle;
+
+use super::state::{Capture, Effect, Event};
+use crate::actor::{Carrier, Mailbox};
+use crate::clock::Clock;
+use crate::connection::{Later, Reading, Streams, write_frame};
+use crate::node::state::Event as NodeEvent;
+
+/// What a node can do on its host.
+pub trait Host: Send + Sync {
+    /// The processes that fit, with their executables read; and how long before a freeze the node wants to know of it.
+    fn find(&self, selector: Selector) -> Later<(Vec<ReadyTarget>, Duration)>;
+
+    /// Freezes a target, reads it, lets it go, decodes and spools. `resumed` is called when it runs again. Dropping the
+    /// future gives up what can still be given up; the target is let go in any case.
+    fn capture(
+        &self,
+        pid: u32,
+        max_pause: Option<Duration>,
+        resumed: Box<dyn FnOnce(PauseWindow) + Send>,
+    ) -> Later<Result<Box<dyn Spool>, Refusal>>;
+}
+
+/// A result that waits: frames of batches. Dropping it deletes it.
+pub trait Spool: Send + Sync {
+    fn goroutines(&self) -> u64;
+    fn bytes(&self) -> u64;
+    /// From its start.
+    fn read(&self) -> io::Result<Reading>;
+}
+
+/// The connection of the moment.
+pub(crate) type Link = tokio::sync::watch::Receiver<Option<Arc<dyn Streams>>>;
+
+struct Carrying {
+    order: OrderId,
+    target: TargetId,
+    pid: u32,
+    max_pause: Option<Duration>,
+    host: Arc<dyn Host>,
+    link: Link,
+    node: Mailbox<NodeEvent>,
+    spool: Arc<std::sync::OnceLock<Box<dyn Spool>>>,
+    capturing: Option<AbortHandle>,
+    sending: Option<AbortHandle>,
+}
+
+/// What a capture is of.
+pub(crate) struct Of {
+    pub(crate) order: OrderId,
+    pub(crate) target: TargetId,
+    pub(crate) pid: u32,
+    pub(crate) max_pause: Option<Duration>,
+}
+
+pub(crate) fn start(
+    of: Of,
+    host: Arc<dyn Host>,
+    link: Link,
+    node: Mailbox<NodeEvent>,
+    clock: Clock,
+) -> Mailbox<Event> {
+    let Of { order, target, pid, max_pause } = of;
+    let supervisor = node.cell();
+    let spool = Arc::default();
+    let carrying =
+        Carrying { order, target, pid, max_pause, host, link, node, spool, capturing: None, sending: None };
+    crate::actor::start(Capture::new(clock.now()), carrying, clock, Some(supervisor))
+}
+
+async fn send(
+    order: OrderId,
+    target: TargetId,
+    spool: Arc<std::sync::OnceLock<Box<dyn Spool>>>,
+    streams: Arc<dyn Streams>,
+) -> io::Result<()> {
+    let spool = spool.get().ok_or(io::ErrorKind::NotFound)?;
+    let mut stream = streams.open().await?;
+    write_frame(&mut stream, &StreamHead { version: PROTOCOL_VERSION, order, target }).await?;
+    let mut reading = spool.read()?;
+    tokio::io::copy(&mut reading, &mut stream).await?;
+    stream.shutdown().await
+}
+
+impl Carrier<Capture> for Carrying {
+    fn carry(&mut self, me: &Mailbox<Event>, effect: Effect) {
+        match effect {
+            Effect::Capture => {
+                let (tell, spool) = (me.clone(), Arc::clone(&self.spool));
+                let resumed = Box::new(move |pause| tell.tell(Event::Resumed { pause }));
+                let (me, captured) = (me.clone(), self.host.capture(self.pid, self.max_pause, resumed));
+                let task = tokio::spawn(async move {
+                    me.tell(match captured.await {
+                        Ok(result) => {
+                            let (goroutines, bytes) = (result.goroutines(), result.bytes());
+                            // Set once: there is one capture.
+                            let _ = spool.set(result);
+                            Event::Spooled { goroutines, bytes }
+                        }
+                        Err(failure) => Event::Failed(failure),
+                    });
+                });
+                self.capturing = Some(task.abort_handle());
+            }
+            Effect::OpenStream => {
+                let streams = self.link.borrow().clone();
+                let (me, spool) = (me.clone(), Arc::clone(&self.spool));
+                let (order, target) = (self.order, self.target);
+                let task = tokio::spawn(async move {
+                    if let Some(streams) = streams
+                        && let Err(error) = send(order, target, spool, streams).await
+                    {
+                        tracing::warn!(%error, "a result was not sent whole; the coordinator will ask again");
+                    }
+                    me.tell(Event::StreamClosed);
+                });
+                self.sending = Some(task.abort_handle());
+            }
+            Effect::CloseStream => {
+                if let Some(sending) = self.sending.take() {
+                    sending.abort();
+                }
+            }
+            Effect::Report(report) => {
+                self.node.tell(NodeEvent::Report { order: self.order, target: self.target, report });
+            }
+            Effect::End => me.stop(),
+        }
+    }
+}
+
+impl Drop for Carrying {
+    fn drop(&mut self) {
+        self.capturing.iter().chain(&self.sending).for_each(AbortHandle::abort);
+    }
+}
