@@ -68,3 +68,6 @@ pub const FACT_TEXT_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes of all of a goroutine's texts together: its header, its arguments, its labels.
 pub const GOROUTINE_TEXT_BYTES_MAX: usize = 2 << 20;
+
+/// Bytes of a goroutine's arguments; a node leaves out the lines above that, and says so in a gap.
+pub const ARGUMENTS_BYTES_MAX: usize = 1 << 20;
