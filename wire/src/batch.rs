@@ -9,6 +9,10 @@ use crate::facts::{Completeness, Function, Gap, GoStatement, Goroutine, PauseWin
 use crate::limits::BATCH_BYTES_TARGET;
 
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one comes once a process, and batches are never many at a time"
+)]
 pub enum Batch {
     Process(ProcessHead),
     Files(Vec<String>),
