@@ -8,11 +8,8 @@ use bincode::{Decode, Encode};
 use crate::facts::{Completeness, Function, Gap, GoStatement, Goroutine, PauseWindow, ProcessFacts, Stack};
 use crate::limits::BATCH_BYTES_TARGET;
 
+#[expect(clippy::large_enum_variant, reason = "there is one head in a whole stream of batches")]
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one comes once a process, and batches are never many at a time"
-)]
 pub enum Batch {
     Process(ProcessHead),
     Files(Vec<String>),
