@@ -99,6 +99,7 @@ proptest! {
     fn an_aborted_load_leaves_no_trace(
         before in vec(any_facts(), 0..3),
         facts in any_facts(),
+        between in any_facts(),
         size in 1..9usize,
         cut in any::<Index>(),
     ) {
@@ -117,7 +118,9 @@ proptest! {
         tried.abort().unwrap();
         prop_assert_eq!(&contents_of(&tried), &at_begin);
 
-        // As if it had never been, and as if it had come in one piece.
+        // As if it had never been, and as if it had come in one piece. Another process between them takes other ids.
+        tried.process(host, "between", batches(between.clone())).unwrap();
+        never_tried.process(other_host, "between", batches(between)).unwrap();
         tried.process(host, "again", pieces(&facts, size)).unwrap();
         never_tried.process(other_host, "first", batches(facts)).unwrap();
         prop_assert_eq!(contents_of(&tried), contents_of(&never_tried));
