@@ -10,6 +10,7 @@ use stillframe::store::order::{ClockBound, Existing, SnapshotMeta};
 use stillframe::store::reader::Snapshot;
 use stillframe::store::writer::SnapshotWriter;
 use stillframe::store::{QueryLimits, RowSink, Value};
+use stillframe_wire::batch::{Batch, Counts, batches};
 
 #[path = "../tests/synthetic/mod.rs"]
 mod synthetic;
@@ -23,6 +24,38 @@ const QUERIES: &[&str] = &[
     "select * from goroutine_list where goroutine_id = 77777",
     "select * from goroutine_list where pid = 4711 and goid = 17",
 ];
+
+/// Goroutines of one batch: about as many as a node sends at once.
+const BATCH_GOROUTINES: u64 = 2_000;
+
+/// A process that is never whole in memory, as from a stream: its goroutines are made when they are asked for.
+fn streamed(pid: u32, goroutines: u64, stacks: u32) -> impl Iterator<Item = Batch> {
+    let mut facts = synthetic::process(pid, 0, stacks);
+    let gaps = std::mem::take(&mut facts.gaps);
+    let counts = Counts {
+        files: facts.files.len() as u64,
+        functions: facts.functions.len() as u64,
+        go_statements: facts.go_statements.len() as u64,
+        stacks: facts.stacks.len() as u64,
+        goroutines,
+        gaps: gaps.len() as u64,
+    };
+    let tables = batches(facts).filter(|batch| !matches!(batch, Batch::Done(_)));
+    let goroutines = (0..goroutines.div_ceil(BATCH_GOROUTINES)).map(move |batch| {
+        let first = batch * BATCH_GOROUTINES;
+        let end = goroutines.min(first + BATCH_GOROUTINES);
+        let of_batch = (first..end).map(|index| synthetic::goroutine(pid, index, goroutines, stacks));
+        Batch::Goroutines(of_batch.collect())
+    });
+    tables.chain(goroutines).chain([Batch::Gaps(gaps), Batch::Done(counts)])
+}
+
+fn peak_memory_bytes() -> Result<u64, Box<dyn std::error::Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
+    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kilobytes << 10)
+}
 
 struct Discard;
 
@@ -44,9 +77,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let path = arguments.next().map_or_else(|| folder.path().join("load.db"), PathBuf::from);
     if !path.exists() {
-        let all: Vec<_> = (0..processes)
-            .map(|index| synthetic::process(4711 + index as u32, goroutines / processes, stacks as u32))
-            .collect();
         let start = Instant::now();
         let meta = SnapshotMeta {
             id: "benchmark".into(),
@@ -59,8 +89,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         let mut writer = SnapshotWriter::create(&path, Existing::Refuse, meta)?;
         let host = writer.host(&synthetic::host(), ClockBound::default())?;
-        for process in &all {
-            writer.process(host, process)?;
+        for index in 0..processes {
+            let pid = 4711 + index as u32;
+            writer.process(host, "synthetic", streamed(pid, goroutines / processes, stacks as u32))?;
         }
         let loaded = start.elapsed();
         let summary = writer.finish(0)?;
@@ -75,6 +106,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             whole,
             summary.bytes / 1_000_000,
         );
+        println!("peak memory of this process: {} MB", peak_memory_bytes()? / 1_000_000);
     }
     let limits = QueryLimits { rows_max: None, time_max: None };
     for sql in QUERIES {

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use stillframe::store::order::{ClockBound, Existing, SnapshotMeta};
 use stillframe::store::writer::SnapshotWriter;
+use stillframe_wire::batch::batches;
 use tempfile::TempDir;
 
 mod synthetic;
@@ -36,7 +37,8 @@ fn files() -> Files {
         let mut writer = SnapshotWriter::create(&path, Existing::Refuse, meta).unwrap();
         let host = writer.host(&synthetic::host(), ClockBound::default()).unwrap();
         for (pid, goroutines) in processes {
-            writer.process(host, &synthetic::process(*pid, *goroutines, 5)).unwrap();
+            let facts = synthetic::process(*pid, *goroutines, 5);
+            writer.process(host, "synthetic", batches(facts)).unwrap();
         }
         writer.finish(0).unwrap();
         path

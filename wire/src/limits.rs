@@ -44,3 +44,30 @@ pub const ORDERS_WAITING_MAX: usize = 16;
 
 /// Nodes' results that stream to the coordinator at the same time.
 pub const SENDERS_MAX: usize = 4;
+
+/// Frames of one stack.
+pub const FRAMES_PER_STACK_MAX: usize = 65_536;
+
+/// Goroutines of one process; its gaps are no more.
+pub const GOROUTINES_PER_PROCESS_MAX: u64 = 16 << 20;
+
+/// Different stacks of one process.
+pub const STACKS_PER_PROCESS_MAX: u64 = 4 << 20;
+
+/// Files of one process, functions, and go statements: so many of each.
+pub const TABLE_ITEMS_MAX: u64 = 1 << 20;
+
+/// Bytes of all of a process's file and function names together: a receiver keeps them until the process is whole.
+pub const TABLE_TEXT_BYTES_MAX: usize = 256 << 20;
+
+/// Bytes of the name of a function, of a package or of a source file.
+pub const NAME_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of any other text of a fact: a path, a version, a reason.
+pub const FACT_TEXT_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of all of a goroutine's texts together: its header, its arguments, its labels.
+pub const GOROUTINE_TEXT_BYTES_MAX: usize = 2 << 20;
+
+/// Bytes of a goroutine's arguments; a node leaves out the lines above that, and says so in a gap.
+pub const ARGUMENTS_BYTES_MAX: usize = 1 << 20;

@@ -124,10 +124,14 @@ impl Failure {
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         let class = match &error {
-            WriteError::Exists { .. } | WriteError::Output { .. } | WriteError::Database { .. } => {
-                Class::Output
+            WriteError::Exists { .. }
+            | WriteError::Output { .. }
+            | WriteError::Database { .. }
+            | WriteError::Full { .. }
+            | WriteError::Spoiled { .. } => Class::Output,
+            WriteError::Check { .. } | WriteError::BadFacts { .. } | WriteError::Misuse { .. } => {
+                Class::Unexpected
             }
-            WriteError::Check { .. } | WriteError::BadFacts { .. } => Class::Unexpected,
         };
         Self::new(class, error.to_string(), error.remedy())
     }

@@ -16,6 +16,7 @@ use stillframe_actors::glob;
 use stillframe_node::CaptureError;
 use stillframe_node::capture::{Captures, Options, Phase, Source};
 use stillframe_node::{host, targets};
+use stillframe_wire::batch::batches;
 use stillframe_wire::facts::ProcessFacts;
 
 use super::clock::{self, Start};
@@ -178,22 +179,24 @@ fn capture_all(
             progress.say(format!("{} of {}: {name}: {}", index + 1, targets.len(), phase.text()));
         };
         let captured = match &target.refusal {
-            Some(refusal) => Err(refused(target, refusal)),
+            Some(refusal) => Err(Lost::Process(refused(target, refusal))),
             None => captures
                 .capture(&target.source, &options, &mut say)
-                .map_err(|error: CaptureError| Failure::of_capture(&error, target.pid)),
+                .map_err(|error: CaptureError| Lost::Process(Failure::of_capture(&error, target.pid))),
         };
         interrupt.set_frozen(false);
-        match captured {
-            Ok(facts) => {
-                progress.say(format!("{} of {}: {name}: writing", index + 1, targets.len()));
-                file.add(&facts).map_err(Failure::from)?;
-            }
-            Err(failure) => {
+        let written = captured.and_then(|facts| {
+            progress.say(format!("{} of {}: {name}: writing", index + 1, targets.len()));
+            file.add(&name, facts)
+        });
+        match written {
+            Ok(()) => {}
+            Err(Lost::Process(failure)) => {
                 let reason = failure.message.clone();
                 let program = target.program.clone().unwrap_or_default();
                 lost.push((LostProcess { pid: target.pid.unwrap_or(0), program, reason }, failure));
             }
+            Err(Lost::File(failure)) => return Err(failure.into()),
         }
     }
     if lost.len() == targets.len() {
@@ -214,6 +217,13 @@ fn refused(target: &Target, refusal: &str) -> Failure {
         message,
         format!("`stillframe doctor --pid {pid}` says what can be done"),
     )
+}
+
+/// How much a failure costs.
+enum Lost {
+    /// The snapshot goes on without this one.
+    Process(Failure),
+    File(Failure),
 }
 
 /// The file to be written. Without --output its name needs the first program's.
@@ -248,9 +258,14 @@ impl NewFile<'_> {
         Ok(self.writer.as_mut().expect("was made above"))
     }
 
-    fn add(&mut self, facts: &ProcessFacts) -> Result<(), WriteError> {
-        let (writer, host) = self.open(&facts.program)?;
-        writer.process(*host, facts).map(|_| ())
+    fn add(&mut self, name: &str, facts: ProcessFacts) -> Result<(), Lost> {
+        let lost = |error| match error {
+            WriteError::BadFacts { .. } => Lost::Process(error.into()),
+            error => Lost::File(error.into()),
+        };
+        let (writer, host) = self.open(&facts.program).map_err(lost)?;
+        writer.process(*host, name, batches(facts)).map_err(lost)?;
+        Ok(())
     }
 
     fn finish(mut self, lost: &[(LostProcess, Failure)], duration_ns: i64) -> Result<Summary, WriteError> {

@@ -1,10 +1,11 @@
 //! The file itself: opened for a bulk load, filled in large transactions, and given its name when it is whole.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Statement};
+use rusqlite::{CachedStatement, Connection, Params, Statement};
 use tempfile::TempPath;
 
 use super::order::{Existing, WriteError};
@@ -12,46 +13,71 @@ use super::schema;
 
 /// Rows of one transaction: enough to make its cost vanish, few enough to bound what SQLite keeps.
 const TRANSACTION_ROWS: usize = 10_000;
-/// Rows on their way into the file, a transaction for every [`TRANSACTION_ROWS`].
-pub(super) struct Load<'a> {
-    connection: &'a Connection,
-    rows_pending: &'a mut usize,
-    output: &'a Path,
+
+/// The file while it is filled: a transaction for every [`TRANSACTION_ROWS`].
+pub(super) struct Database {
+    pub(super) connection: Connection,
+    /// The name that errors give.
+    output: PathBuf,
+    rows_pending: Cell<usize>,
 }
 
-impl<'a> Load<'a> {
-    pub(super) fn new(connection: &'a Connection, rows_pending: &'a mut usize, output: &'a Path) -> Self {
-        Self { connection, rows_pending, output }
+impl Database {
+    pub(super) fn open(temporary: &Path, output: &Path) -> Result<Self, WriteError> {
+        let connection =
+            open_for_load(temporary).map_err(|source| WriteError::of_database(output, source))?;
+        Ok(Self { connection, output: output.to_owned(), rows_pending: Cell::new(0) })
     }
 
-    pub(super) fn prepare(&self, sql: &str) -> Result<Statement<'a>, WriteError> {
-        self.connection.prepare(sql).map_err(|source| self.failed(source))
+    pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, WriteError> {
+        self.connection.prepare_cached(sql).map_err(|source| self.failed(source))
     }
 
-    pub(super) fn insert(
-        &mut self,
-        statement: &mut Statement,
-        row: impl rusqlite::Params,
-    ) -> Result<(), WriteError> {
+    /// One row of many.
+    pub(super) fn insert(&self, statement: &mut Statement, row: impl Params) -> Result<(), WriteError> {
         statement.execute(row).map_err(|source| self.failed(source))?;
-        *self.rows_pending += 1;
-        if *self.rows_pending == TRANSACTION_ROWS {
-            *self.rows_pending = 0;
-            self.connection.execute_batch("commit; begin").map_err(|source| self.failed(source))?;
+        self.rows_pending.set(self.rows_pending.get() + 1);
+        if self.rows_pending.get() < TRANSACTION_ROWS {
+            return Ok(());
         }
-        Ok(())
+        self.rows_pending.set(0);
+        self.run("commit; begin")
     }
 
-    fn failed(&self, source: rusqlite::Error) -> WriteError {
-        WriteError::Database { path: self.output.to_owned(), source }
+    /// A statement that is run once.
+    pub(super) fn execute(&self, sql: &str, parameters: impl Params) -> Result<(), WriteError> {
+        self.connection.execute(sql, parameters).map(|_| ()).map_err(|source| self.failed(source))
+    }
+
+    /// Statements without parameters.
+    pub(super) fn run(&self, sql: &str) -> Result<(), WriteError> {
+        self.connection.execute_batch(sql).map_err(|source| self.failed(source))
+    }
+
+    /// The result of SQLite's own check.
+    pub(super) fn check(&self) -> Result<String, WriteError> {
+        self.connection
+            .query_row("pragma quick_check(1)", [], |row| row.get(0))
+            .map_err(|source| self.failed(source))
+    }
+
+    pub(super) fn close(self) -> Result<(), WriteError> {
+        let Self { connection, output, .. } = self;
+        connection.close().map_err(|(_, source)| WriteError::of_database(&output, source))
+    }
+
+    pub(super) fn failed(&self, source: rusqlite::Error) -> WriteError {
+        WriteError::of_database(&self.output, source)
     }
 }
 
-pub(super) fn open_for_load(path: &Path) -> rusqlite::Result<Connection> {
+fn open_for_load(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
+    // No foreign keys: without indices, each deleted row would search whole tables for what refers to it. The loader
+    // checks every reference itself.
     connection.execute_batch(&format!(
         "pragma page_size = 8192; pragma journal_mode = off; pragma synchronous = off;
-         pragma locking_mode = exclusive; pragma cache_size = -65536;
+         pragma locking_mode = exclusive; pragma cache_size = -65536; pragma foreign_keys = off;
          pragma application_id = {}; pragma user_version = {};",
         schema::APPLICATION_ID,
         schema::VERSION
@@ -63,7 +89,7 @@ pub(super) fn open_for_load(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Syncs the file, gives it its name, and syncs that. Its size in bytes.
 pub(super) fn publish(temporary: TempPath, output: &Path, existing: Existing) -> Result<u64, WriteError> {
-    let failed = |source| WriteError::Output { path: output.to_owned(), source };
+    let failed = |source| WriteError::of_file(output, source);
     let file = File::open(&temporary).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     let bytes = file.metadata().map_err(failed)?.len();

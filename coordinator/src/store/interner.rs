@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, Hash};
 ///
 /// Keys are remembered by 128 bits of hash, so memory is bounded by their number and not by their size. The hash's
 /// keys are random: a hostile target cannot prepare two stacks that collide.
+#[derive(Default)]
 pub struct Interner {
     hashers: [RandomState; 2],
     ids: HashMap<(u64, u64), i64>,
@@ -20,10 +21,6 @@ pub enum Interned {
 }
 
 impl Interner {
-    pub fn new() -> Self {
-        Self { hashers: [RandomState::new(), RandomState::new()], ids: HashMap::new() }
-    }
-
     /// The key's id; a new key gets `id`, or the next number.
     pub fn intern(&mut self, key: &impl Hash, id: Option<i64>) -> Interned {
         let hash = (self.hashers[0].hash_one(key), self.hashers[1].hash_one(key));
@@ -32,6 +29,11 @@ impl Interner {
             std::collections::hash_map::Entry::Occupied(entry) => Interned::Known(*entry.get()),
             std::collections::hash_map::Entry::Vacant(entry) => Interned::New(*entry.insert(next)),
         }
+    }
+
+    /// Forgets the keys whose ids are above `last`.
+    pub fn cut(&mut self, last: i64) {
+        self.ids.retain(|_, id| *id <= last);
     }
 
     pub fn len(&self) -> usize {

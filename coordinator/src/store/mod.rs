@@ -1,6 +1,7 @@
 //! The store: one SQLite file a snapshot.
 //!
-//! * [`writer`] makes a file, of what [`order`] says, that is either whole or not there.
+//! * [`writer`] makes a file, of what [`order`] says, that is either whole or not there. Processes come in batches, one
+//!   process after the other, and the facts of one that is not whole are taken back.
 //! * [`reader`] opens one for reading only, and answers the questions of the command line.
 //! * `schema.sql`, `views.sql` and `indices.sql` are the contract with people who write SQL; [`about`] explains it
 //!   inside the file.
@@ -9,13 +10,17 @@
 
 pub mod about;
 mod cut;
+mod defect;
 mod file;
+mod hosts;
 mod interner;
+mod load;
 pub mod order;
 mod query;
 pub mod reader;
 mod rows;
 mod schema;
+mod tables;
 pub mod writer;
 
 pub use query::{QueryError, QueryLimits, QueryOutcome, RowSink, Value};

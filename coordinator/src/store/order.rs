@@ -1,7 +1,9 @@
 //! What a writer is told before the first fact, and what it says after the last.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+pub use super::defect::Defect;
 
 /// What is known of a snapshot before its first fact.
 #[derive(Clone, Debug)]
@@ -42,8 +44,6 @@ pub struct LostProcess {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostKey(pub(super) i64);
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProcessKey(pub(super) i64);
 
 /// What was written.
 #[derive(Clone, Debug)]
@@ -51,6 +51,7 @@ pub struct Summary {
     pub path: PathBuf,
     pub id: String,
     pub bytes: u64,
+    pub hosts: Vec<HostSummary>,
     pub processes: Vec<ProcessSummary>,
     pub goroutines: u64,
     pub stacks: u64,
@@ -60,6 +61,15 @@ pub struct Summary {
 }
 
 #[derive(Clone, Debug)]
+pub struct HostSummary {
+    pub hostname: String,
+    /// `complete`, `partial`, `lost`
+    pub state: &'static str,
+    /// Why it is not complete.
+    pub reason: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessSummary {
     pub pid: u32,
     pub program: String,
@@ -81,23 +91,50 @@ pub enum WriteError {
     Database { path: PathBuf, source: rusqlite::Error },
     #[error("{}: the finished file does not pass SQLite's check: {finding}", path.display())]
     Check { path: PathBuf, finding: String },
-    /// A node's facts contradict themselves.
-    #[error("process {pid} ({program}): its facts name {what} {index}, which they do not have")]
-    BadFacts { pid: u32, program: String, what: &'static str, index: u64 },
+    #[error("{}: its file system is full", path.display())]
+    Full { path: PathBuf },
+    /// An earlier write failed, and what is in the temporary file is unknown since then.
+    #[error("{}: cannot be finished, because writing to it has failed", path.display())]
+    Spoiled { path: PathBuf },
+    /// A peer's facts contradict themselves, or a limit. They are taken back; the snapshot goes on without them.
+    #[error("{target}: {defect}")]
+    BadFacts { target: String, defect: Defect },
+    /// A defect of the caller.
+    #[error("the store was asked for {asked}, {but}")]
+    Misuse { asked: &'static str, but: &'static str },
 }
 
 impl WriteError {
+    pub(super) fn of_database(path: &Path, source: rusqlite::Error) -> Self {
+        match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full { path: path.to_owned() },
+            _ => Self::Database { path: path.to_owned(), source },
+        }
+    }
+
+    pub(super) fn of_file(path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path: path.to_owned() },
+            _ => Self::Output { path: path.to_owned(), source },
+        }
+    }
+
+    /// What to do next.
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::Exists { .. } => "choose another name with --output, or replace it with --force",
             Self::Output { .. } => "choose a folder that exists and that you may write to, with --output",
-            Self::Database { .. } => {
-                "see that the file system has space and is healthy, or choose another one with --output"
+            Self::Database { .. } | Self::Spoiled { .. } => {
+                "see that the file system is healthy, or choose another one with --output"
+            }
+            Self::Full { .. } => {
+                "make space there and where temporary files go (TMPDIR), or choose another file system with --output"
             }
             Self::Check { .. } => "see that the disk is healthy, and take the snapshot again",
             Self::BadFacts { .. } => {
                 "this is a defect of Stillframe or a hostile target; report it with both versions"
             }
+            Self::Misuse { .. } => "this is a defect of Stillframe; report it with its version",
         }
     }
 }

@@ -1,36 +1,9 @@
-//! What a process's facts become in rows: checked indices, texts, keys of equal stacks.
+//! What a process's facts become in rows: texts, and keys of equal stacks.
 
-use stillframe_wire::facts::{Frame, ProcessFacts, Stack};
-
-use super::order::WriteError;
-use crate::traceback::function_name_for_print;
+use stillframe_wire::facts::Frame;
 
 /// Lines of `stacks.text`; a deeper stack's middle is left out there (never in `stack_frames`).
 const TEXT_LINES_MAX: usize = 1_000;
-
-/// The file's ids of what a process's facts name by index.
-pub(super) struct ProcessIds {
-    pub(super) functions: Vec<i64>,
-    pub(super) stacks: Vec<i64>,
-    pub(super) go_statements: Vec<i64>,
-}
-
-impl ProcessIds {
-    pub(super) fn function(&self, facts: &ProcessFacts, index: u32) -> Result<i64, WriteError> {
-        self.functions.get(index as usize).copied().ok_or_else(|| bad(facts, "function", index.into()))
-    }
-
-    pub(super) fn stack(&self, facts: &ProcessFacts, index: u32) -> Result<i64, WriteError> {
-        self.stacks.get(index as usize).copied().ok_or_else(|| bad(facts, "stack", index.into()))
-    }
-
-    pub(super) fn go_statement(&self, facts: &ProcessFacts, index: u32) -> Result<i64, WriteError> {
-        self.go_statements
-            .get(index as usize)
-            .copied()
-            .ok_or_else(|| bad(facts, "go statement", index.into()))
-    }
-}
 
 /// What makes two frames of one build the same.
 #[derive(Hash)]
@@ -44,60 +17,38 @@ pub(super) struct FrameKey<'a> {
     pub(super) function_offset: u32,
 }
 
-pub(super) fn frame_keys<'a>(
-    facts: &'a ProcessFacts,
-    ids: &ProcessIds,
-    stack: &Stack,
-) -> Result<Vec<FrameKey<'a>>, WriteError> {
-    let key = |frame: &Frame| {
-        Ok(FrameKey {
-            function_id: ids.function(facts, frame.function)?,
-            file: text_of(facts, frame.file)?,
-            line: frame.line,
-            inlined: frame.inlined,
-            shown: frame.shown,
-            pc: frame.pc,
-            function_offset: frame.function_offset,
-        })
-    };
-    stack.frames.iter().map(key).collect()
+/// A frame with what it names by index.
+#[derive(Clone, Copy)]
+pub(super) struct NamedFrame<'a> {
+    pub(super) frame: &'a Frame,
+    pub(super) function_id: i64,
+    /// As Go prints it.
+    pub(super) function_name: &'a str,
+    pub(super) is_standard_library: bool,
+    pub(super) file: &'a str,
 }
 
-pub(super) fn bad(facts: &ProcessFacts, what: &'static str, index: u64) -> WriteError {
-    WriteError::BadFacts { pid: facts.pid, program: facts.program.clone(), what, index }
+impl<'a> NamedFrame<'a> {
+    pub(super) fn key(&self) -> FrameKey<'a> {
+        let Frame { line, inlined, shown, pc, function_offset, .. } = *self.frame;
+        FrameKey { function_id: self.function_id, file: self.file, line, inlined, shown, pc, function_offset }
+    }
 }
 
-pub(super) fn text_of(facts: &ProcessFacts, index: u32) -> Result<&str, WriteError> {
-    facts.files.get(index as usize).map(String::as_str).ok_or_else(|| bad(facts, "file", index.into()))
-}
-
-/// SQLite's integers are signed; Go counts goroutines from 1 and does not get there.
-pub(super) fn goid(facts: &ProcessFacts, goid: u64) -> Result<i64, WriteError> {
-    i64::try_from(goid).map_err(|_| bad(facts, "goroutine", goid))
-}
-
-pub(super) fn printed_names(facts: &ProcessFacts) -> Vec<String> {
-    facts
-        .functions
-        .iter()
-        .map(|function| function_name_for_print(&function.name, &facts.go_version))
-        .collect()
-}
-
-/// The innermost frame outside the Go distribution; a generated wrapper only if there is nothing else.
-pub(super) fn user_function<'a>(facts: &ProcessFacts, stack: &'a Stack) -> Option<&'a Frame> {
-    let is_user = |frame: &&Frame| !facts.functions[frame.function as usize].is_standard_library;
-    let mut frames = stack.frames.iter().filter(is_user);
-    frames.clone().find(|frame| frame.shown).or_else(|| frames.next())
+/// The innermost function outside the Go distribution; a generated wrapper only if there is nothing else.
+pub(super) fn user_function_id(frames: &[NamedFrame]) -> Option<i64> {
+    let mut of_user = frames.iter().filter(|named| !named.is_standard_library);
+    let found = of_user.clone().find(|named| named.frame.shown).or_else(|| of_user.next());
+    found.map(|named| named.function_id)
 }
 
 /// `stacks.text`: the frames that Go shows, all where it shows none.
-pub(super) fn stack_text(facts: &ProcessFacts, names: &[String], stack: &Stack) -> String {
-    let any_shown = stack.frames.iter().any(|frame| frame.shown);
-    let frames: Vec<&Frame> = stack.frames.iter().filter(|frame| frame.shown || !any_shown).collect();
+pub(super) fn stack_text(frames: &[NamedFrame]) -> String {
+    let any_shown = frames.iter().any(|named| named.frame.shown);
+    let frames: Vec<&NamedFrame> = frames.iter().filter(|named| named.frame.shown || !any_shown).collect();
     let elided = frames.len().saturating_sub(TEXT_LINES_MAX);
     let mut text = String::new();
-    for (index, frame) in frames.iter().enumerate() {
+    for (index, named) in frames.iter().enumerate() {
         if elided > 0 && index == TEXT_LINES_MAX / 2 {
             text.push_str(&format!("\n...{elided} frames elided..."));
         }
@@ -107,9 +58,8 @@ pub(super) fn stack_text(facts: &ProcessFacts, names: &[String], stack: &Stack) 
         if index > 0 {
             text.push('\n');
         }
-        let file = &facts.files[frame.file as usize];
-        let base = file.rsplit('/').next().unwrap_or(file);
-        text.push_str(&format!("{} {base}:{}", names[frame.function as usize], frame.line));
+        let base = named.file.rsplit('/').next().unwrap_or(named.file);
+        text.push_str(&format!("{} {base}:{}", named.function_name, named.frame.line));
     }
     text
 }

@@ -21,8 +21,8 @@ create table hosts (
     kernel          text,
     arch            text,
     node_version    text,
-    clock_offset_ns integer not null,
-    clock_error_ns  integer not null,
+    clock_offset_ns integer,
+    clock_error_ns  integer,
     state           text not null,
     reason          text
 );

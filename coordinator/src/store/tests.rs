@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use stillframe_wire::batch::batches;
 use stillframe_wire::facts::{Completeness, PauseWindow, ProcessFacts};
 use tempfile::TempDir;
 
@@ -14,6 +14,9 @@ use super::order::{ClockBound, Existing, LostProcess, SnapshotMeta, Summary, Wri
 use super::reader::{GoroutineSelector, GroupFilter, ProcessFilter, ReadError, Snapshot};
 use super::writer::SnapshotWriter;
 use super::{QueryError, QueryLimits, QueryOutcome, RowSink, Value};
+
+mod disk;
+mod stream;
 
 #[path = "../../tests/synthetic/mod.rs"]
 mod synthetic;
@@ -36,7 +39,7 @@ fn write(path: &Path, processes: &[ProcessFacts]) -> Summary {
     let mut writer = SnapshotWriter::create(path, Existing::Refuse, meta()).unwrap();
     let host = writer.host(&synthetic::host(), ClockBound::default()).unwrap();
     for process in processes {
-        writer.process(host, process).unwrap();
+        writer.process(host, "test", batches(process.clone())).unwrap();
     }
     writer.finish(99).unwrap()
 }
@@ -289,7 +292,7 @@ fn the_cut_is_what_all_windows_share_without_the_clock_error() {
         let mut writer = SnapshotWriter::create(&path, Existing::Refuse, meta()).unwrap();
         let host = writer.host(&synthetic::host(), ClockBound { offset_ns: 1_000, error_ns }).unwrap();
         for process in processes {
-            writer.process(host, process).unwrap();
+            writer.process(host, "test", batches(process.clone())).unwrap();
         }
         writer.finish(0).unwrap();
         rows(&path, "select consistent_cut, cut_overlap_ns, taken_at_unix_ns from snapshot").remove(0)
@@ -313,7 +316,7 @@ fn what_is_missing_is_said() {
         reason: Some("budget".into()),
         ..synthetic::process(1, 10, 2)
     };
-    writer.process(host, &partial).unwrap();
+    writer.process(host, "test", batches(partial)).unwrap();
     let lost = LostProcess { pid: 5, program: "gone".into(), reason: "it exited".into() };
     writer.lost_process(host, &lost).unwrap();
     let summary = writer.finish(0).unwrap();
@@ -340,38 +343,10 @@ fn nothing_is_left_of_a_snapshot_that_is_not_finished() {
     let path = folder.path().join("s.db");
     let mut writer = SnapshotWriter::create(&path, Existing::Refuse, meta()).unwrap();
     let host = writer.host(&synthetic::host(), ClockBound::default()).unwrap();
-    writer.process(host, &synthetic::process(1, 20_000, 10)).unwrap();
+    writer.process(host, "test", batches(synthetic::process(1, 20_000, 10))).unwrap();
     assert_eq!(files_in(folder.path()).len(), 1, "a temporary file, and no s.db");
     assert!(!path.exists());
     drop(writer);
-    assert_eq!(files_in(folder.path()), [""; 0]);
-}
-
-#[test]
-fn facts_that_contradict_themselves_are_an_error() {
-    type Spoil = fn(&mut ProcessFacts);
-    let spoils: [(&str, Spoil); 8] = [
-        ("file", |facts| facts.functions[0].file = 99),
-        ("function", |facts| facts.stacks[1].frames[0].function = 99),
-        ("file", |facts| facts.stacks[1].frames[0].file = 99),
-        ("function", |facts| facts.go_statements[0].function = 99),
-        ("stack", |facts| facts.goroutines[1].stack = 99),
-        ("go statement", |facts| facts.goroutines[1].created_by = Some(99)),
-        ("function", |facts| facts.goroutines[1].start_function = Some(99)),
-        ("goroutine", |facts| facts.goroutines[1].goid = u64::MAX),
-    ];
-    let folder = tempfile::tempdir().unwrap();
-    for (expected, spoil) in spoils {
-        let mut facts = synthetic::process(1, 10, 3);
-        spoil(&mut facts);
-        let mut writer =
-            SnapshotWriter::create(&folder.path().join("s.db"), Existing::Refuse, meta()).unwrap();
-        let host = writer.host(&synthetic::host(), ClockBound::default()).unwrap();
-        match writer.process(host, &facts) {
-            Err(WriteError::BadFacts { what, .. }) => assert_eq!(what, expected),
-            other => panic!("{expected}: {other:?}"),
-        }
-    }
     assert_eq!(files_in(folder.path()), [""; 0]);
 }
 
@@ -410,42 +385,6 @@ fn an_output_that_cannot_be_written_is_refused_at_once() {
         let error = create(&path);
         assert!(matches!(error, Some(WriteError::Output { .. })), "{path:?}: {error:?}");
     }
-}
-
-/// A file system of its own, if this process may mount one.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mount = ["-t", "tmpfs", "-o", "size=1m", "stillframe-test"];
-        let mounted = Command::new("mount").args(mount).arg(folder.path()).output().ok()?;
-        mounted.status.success().then_some(Self(folder))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).output();
-    }
-}
-
-#[test]
-fn a_full_disk_leaves_nothing() {
-    let Some(disk) = SmallDisk::mount() else {
-        eprintln!("not tested: this process may not mount a file system");
-        return;
-    };
-    let result = (|| {
-        let mut writer = SnapshotWriter::create(&disk.0.path().join("s.db"), Existing::Refuse, meta())?;
-        let host = writer.host(&synthetic::host(), ClockBound::default())?;
-        for pid in 0..100 {
-            writer.process(host, &synthetic::process(pid, 20_000, 10))?;
-        }
-        writer.finish(0)
-    })();
-    assert!(matches!(result, Err(WriteError::Database { .. })), "{result:?}");
-    assert_eq!(files_in(disk.0.path()), [""; 0]);
 }
 
 #[test]

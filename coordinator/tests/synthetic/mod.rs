@@ -67,26 +67,6 @@ pub fn process(pid: u32, goroutines: u64, stacks: u32) -> ProcessFacts {
         },
         stop_reason: if index % 100 == 99 { "frame pointer outside of the stack" } else { "complete" }.into(),
     };
-    let goroutine = |index: u64| {
-        let is_system = index + 1 == goroutines;
-        let waits = index % 10 != 9 || is_system;
-        Goroutine {
-            goid: index + 1,
-            status: if waits { "waiting" } else { "runnable" }.into(),
-            wait_reason: waits
-                .then(|| if index.is_multiple_of(3) { "select" } else { "chan receive" }.to_owned()),
-            header: if waits { "[chan receive, 2 minutes]" } else { "[runnable]" }.into(),
-            stack: if is_system { stacks } else { (index % u64::from(stacks)) as u32 },
-            arguments: "0x1, 0x2\n0xc000012345\n\n{0xc000012345, 0x6}, 0x7?".into(),
-            parent_goid: (index > 0).then_some(1),
-            created_by: (index > 0).then_some(0),
-            start_function: Some(5),
-            thread_id: (!waits).then_some(pid + 1),
-            on_cpu: !waits,
-            is_system,
-            labels: if index == 1 { vec![("request".into(), "a \"b\"".into())] } else { Vec::new() },
-        }
-    };
     ProcessFacts {
         pid,
         ns_pid: 1,
@@ -118,10 +98,32 @@ pub fn process(pid: u32, goroutines: u64, stacks: u32) -> ProcessFacts {
             function_offset: 0x2a,
             shown: true,
         }],
-        goroutines: (0..goroutines).map(goroutine).collect(),
+        goroutines: (0..goroutines).map(|index| goroutine(pid, index, goroutines, stacks)).collect(),
         gaps: vec![
             Gap { goid: Some(2), what: "labels".into(), reason: "budget".into() },
             Gap { goid: None, what: "registers".into(), reason: "thread 7 did not stop".into() },
         ],
+    }
+}
+
+/// One goroutine of [`process`]: number `index` of `goroutines`.
+pub fn goroutine(pid: u32, index: u64, goroutines: u64, stacks: u32) -> Goroutine {
+    let is_system = index + 1 == goroutines;
+    let waits = index % 10 != 9 || is_system;
+    Goroutine {
+        goid: index + 1,
+        status: if waits { "waiting" } else { "runnable" }.into(),
+        wait_reason: waits
+            .then(|| if index.is_multiple_of(3) { "select" } else { "chan receive" }.to_owned()),
+        header: if waits { "[chan receive, 2 minutes]" } else { "[runnable]" }.into(),
+        stack: if is_system { stacks } else { (index % u64::from(stacks)) as u32 },
+        arguments: "0x1, 0x2\n0xc000012345\n\n{0xc000012345, 0x6}, 0x7?".into(),
+        parent_goid: (index > 0).then_some(1),
+        created_by: (index > 0).then_some(0),
+        start_function: Some(5),
+        thread_id: (!waits).then_some(pid + 1),
+        on_cpu: !waits,
+        is_system,
+        labels: if index == 1 { vec![("request".into(), "a \"b\"".into())] } else { Vec::new() },
     }
 }

@@ -7,6 +7,7 @@ use stillframe_target::freeze::Pause;
 use stillframe_wire::facts::{
     Completeness, Frame, Function, Gap, GoStatement, Goroutine, PauseWindow, ProcessFacts, Stack,
 };
+use stillframe_wire::limits::ARGUMENTS_BYTES_MAX;
 
 /// What is known of a process beside its goroutines.
 pub(crate) struct About {
@@ -56,6 +57,8 @@ pub(crate) fn process(about: About, build: &Build, goroutines: Goroutines) -> Pr
             ),
         });
     }
+    let mut converted: Vec<Goroutine> = goroutines.goroutines.into_iter().map(goroutine).collect();
+    gaps.extend(converted.iter_mut().filter_map(bound_arguments));
     // A gap in one goroutine is a row of its own; the process is partial when it is not known what is missing.
     let of_process = gaps.iter().find(|g| g.goid.is_none() || g.reason == "budget");
     let reason = of_process.map(|g| format!("{}: {}", g.what, g.reason));
@@ -79,7 +82,7 @@ pub(crate) fn process(about: About, build: &Build, goroutines: Goroutines) -> Pr
         functions,
         stacks: goroutines.stacks.into_iter().map(stack).collect(),
         go_statements: goroutines.go_statements.into_iter().map(go_statement).collect(),
-        goroutines: goroutines.goroutines.into_iter().map(goroutine).collect(),
+        goroutines: converted,
         gaps,
     }
 }
@@ -127,6 +130,21 @@ fn go_statement(statement: decode::GoStatement) -> GoStatement {
     }
 }
 
+/// Leaves out the lines of a very deep stack's arguments that a peer would not take.
+fn bound_arguments(goroutine: &mut Goroutine) -> Option<Gap> {
+    if goroutine.arguments.len() <= ARGUMENTS_BYTES_MAX {
+        return None;
+    }
+    let end = goroutine.arguments.floor_char_boundary(ARGUMENTS_BYTES_MAX);
+    let whole_lines = goroutine.arguments[..end].rfind('\n').unwrap_or(0);
+    goroutine.arguments.truncate(whole_lines);
+    Some(Gap {
+        goid: Some(goroutine.goid),
+        what: "arguments".to_owned(),
+        reason: format!("those of the outer frames are left out above {ARGUMENTS_BYTES_MAX} bytes"),
+    })
+}
+
 fn goroutine(goroutine: decode::Goroutine) -> Goroutine {
     Goroutine {
         goid: goroutine.goid,
@@ -142,5 +160,36 @@ fn goroutine(goroutine: decode::Goroutine) -> Goroutine {
         on_cpu: goroutine.on_cpu,
         is_system: goroutine.is_system,
         labels: goroutine.labels,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_cut_at_a_line_and_a_gap_says_so() {
+        let line = "0x1, 0x2, 0x3\n";
+        let mut goroutine = Goroutine {
+            goid: 7,
+            status: "waiting".into(),
+            wait_reason: None,
+            header: "[select]".into(),
+            stack: 0,
+            arguments: line.repeat(ARGUMENTS_BYTES_MAX / line.len()),
+            parent_goid: None,
+            created_by: None,
+            start_function: None,
+            thread_id: None,
+            on_cpu: false,
+            is_system: false,
+            labels: Vec::new(),
+        };
+        assert_eq!(bound_arguments(&mut goroutine), None);
+        goroutine.arguments.push_str(&line.repeat(3));
+        let gap = bound_arguments(&mut goroutine).unwrap();
+        assert_eq!((gap.goid, gap.what.as_str()), (Some(7), "arguments"));
+        assert!(goroutine.arguments.ends_with("0x3"));
+        assert_eq!(goroutine.arguments.lines().count(), ARGUMENTS_BYTES_MAX / line.len());
     }
 }

@@ -1,0 +1,118 @@
+//! What can be wrong with the facts that a peer sends, and the checks that no index needs.
+
+use stillframe_wire::batch::{Counts, ProcessHead};
+use stillframe_wire::facts::{Function, Gap, Goroutine, Stack};
+use stillframe_wire::limits::{
+    FACT_TEXT_BYTES_MAX, FRAMES_PER_STACK_MAX, GOROUTINE_TEXT_BYTES_MAX, GOROUTINES_PER_PROCESS_MAX,
+    NAME_BYTES_MAX, STACKS_PER_PROCESS_MAX, TABLE_ITEMS_MAX,
+};
+
+/// Why the facts of a process are not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Defect {
+    #[error("its facts name {what} {index}, which they do not have")]
+    Index { what: &'static str, index: u64 },
+    #[error("{got} came after {after}")]
+    Order { got: &'static str, after: &'static str },
+    #[error("its facts end before they are whole, after {after}")]
+    Unfinished { after: &'static str },
+    #[error("{said} {what} were announced and {came} came")]
+    Count { what: &'static str, said: u64, came: u64 },
+    #[error("it has {found} {what}, and {limit} is the most that is taken")]
+    TooMany { what: &'static str, found: u64, limit: u64 },
+    #[error("{what} of {bytes} bytes is longer than the {limit} that are taken")]
+    TooLong { what: &'static str, bytes: usize, limit: usize },
+    #[error("{what} cannot be {value}")]
+    Number { what: &'static str, value: i128 },
+}
+
+pub(super) fn head(head: &ProcessHead) -> Result<(), Defect> {
+    let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    for (what, bytes) in [
+        ("a program's name", head.program.len()),
+        ("a container's id", optional(&head.container_id)),
+        ("an executable's path", head.exe.len()),
+        ("a command line", head.cmdline.len()),
+        ("a build id", head.build_id.len()),
+        ("a Go version", head.go_version.len()),
+        ("a main module", optional(&head.main_module)),
+        ("an architecture's name", head.arch.len()),
+        ("a reason", optional(&head.reason)),
+    ] {
+        within(what, bytes, FACT_TEXT_BYTES_MAX)?;
+    }
+    let pause = head.pause.unwrap_or_default();
+    for (what, value) in [("a pause's length", pause.pause_ns), ("a freeze's length", pause.frozen_ns)] {
+        if value < 0 {
+            return Err(Defect::Number { what, value: value.into() });
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn file(file: &str) -> Result<(), Defect> {
+    within("a file's name", file.len(), NAME_BYTES_MAX)
+}
+
+pub(super) fn function(function: &Function) -> Result<(), Defect> {
+    within("a function's name", function.name.len(), NAME_BYTES_MAX)?;
+    within("a package's name", function.package.len(), NAME_BYTES_MAX)
+}
+
+pub(super) fn stack(stack: &Stack) -> Result<(), Defect> {
+    within("a stop reason", stack.stop_reason.len(), FACT_TEXT_BYTES_MAX)?;
+    at_most("frames on a stack", stack.frames.len() as u64, FRAMES_PER_STACK_MAX as u64)
+}
+
+pub(super) fn goroutine(goroutine: &Goroutine) -> Result<(), Defect> {
+    within("a status", goroutine.status.len(), FACT_TEXT_BYTES_MAX)?;
+    within("a wait reason", goroutine.wait_reason.as_ref().map_or(0, String::len), FACT_TEXT_BYTES_MAX)?;
+    let labels: usize = goroutine.labels.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let texts = goroutine.header.len() + goroutine.arguments.len() + labels;
+    within("a goroutine's text", texts, GOROUTINE_TEXT_BYTES_MAX)
+}
+
+pub(super) fn gap(gap: &Gap) -> Result<(), Defect> {
+    within("a gap's name", gap.what.len(), FACT_TEXT_BYTES_MAX)?;
+    within("a gap's reason", gap.reason.len(), FACT_TEXT_BYTES_MAX)
+}
+
+/// SQLite's integers are signed; Go counts goroutines from 1 and does not get there.
+pub(super) fn goid(goid: u64) -> Result<i64, Defect> {
+    i64::try_from(goid).map_err(|_| Defect::Number { what: "a goroutine's number", value: goid.into() })
+}
+
+/// Whether there may be so many.
+pub(super) fn counts(counts: &Counts) -> Result<(), Defect> {
+    at_most("files", counts.files, TABLE_ITEMS_MAX)?;
+    at_most("functions", counts.functions, TABLE_ITEMS_MAX)?;
+    at_most("go statements", counts.go_statements, TABLE_ITEMS_MAX)?;
+    at_most("stacks", counts.stacks, STACKS_PER_PROCESS_MAX)?;
+    at_most("goroutines", counts.goroutines, GOROUTINES_PER_PROCESS_MAX)?;
+    at_most("gaps", counts.gaps, GOROUTINES_PER_PROCESS_MAX)
+}
+
+/// Whether what came is what was announced.
+pub(super) fn agree(said: &Counts, came: &Counts) -> Result<(), Defect> {
+    for (what, said, came) in [
+        ("files", said.files, came.files),
+        ("functions", said.functions, came.functions),
+        ("go statements", said.go_statements, came.go_statements),
+        ("stacks", said.stacks, came.stacks),
+        ("goroutines", said.goroutines, came.goroutines),
+        ("gaps", said.gaps, came.gaps),
+    ] {
+        if said != came {
+            return Err(Defect::Count { what, said, came });
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn within(what: &'static str, bytes: usize, limit: usize) -> Result<(), Defect> {
+    if bytes > limit { Err(Defect::TooLong { what, bytes, limit }) } else { Ok(()) }
+}
+
+fn at_most(what: &'static str, found: u64, limit: u64) -> Result<(), Defect> {
+    if found > limit { Err(Defect::TooMany { what, found, limit }) } else { Ok(()) }
+}

@@ -1,0 +1,201 @@
+//! Arbitrary values of everything that crosses a network: small lists, and numbers from all over their ranges.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use stillframe_wire::batch::{Batch, Counts, batches};
+use stillframe_wire::facts::*;
+use stillframe_wire::message::*;
+
+fn text() -> impl Strategy<Value = String> {
+    "\\PC{0,12}"
+}
+
+fn completeness() -> impl Strategy<Value = Completeness> {
+    prop_oneof![Just(Completeness::Complete), Just(Completeness::Partial), Just(Completeness::Failed)]
+}
+
+prop_compose! {
+    fn pause()(
+        (pause_start_unix_ns, pause_ns, frozen_start_unix_ns, frozen_ns) in any::<(i64, i64, i64, i64)>(),
+    ) -> PauseWindow {
+        PauseWindow { pause_start_unix_ns, pause_ns, frozen_start_unix_ns, frozen_ns }
+    }
+}
+
+prop_compose! {
+    fn function()(
+        (name, package) in (text(), text()),
+        (file, start_line, is_standard_library) in any::<(u32, u32, bool)>(),
+    ) -> Function {
+        Function { name, package, file, start_line, is_standard_library }
+    }
+}
+
+prop_compose! {
+    fn frame()(
+        (function, file, line, inlined, shown, pc, function_offset) in
+            any::<(u32, u32, u32, bool, bool, u64, u32)>(),
+    ) -> Frame {
+        Frame { function, file, line, inlined, shown, pc, function_offset }
+    }
+}
+
+prop_compose! {
+    fn stack()(frames in vec(frame(), 0..6), stop_reason in text()) -> Stack {
+        Stack { frames, stop_reason }
+    }
+}
+
+prop_compose! {
+    fn go_statement()(
+        (function, file, line, function_offset, shown) in any::<(u32, u32, u32, u32, bool)>(),
+    ) -> GoStatement {
+        GoStatement { function, file, line, function_offset, shown }
+    }
+}
+
+prop_compose! {
+    fn goroutine()(
+        (status, wait_reason, header, arguments) in (text(), option::of(text()), text(), text()),
+        (goid, stack, on_cpu, is_system) in any::<(u64, u32, bool, bool)>(),
+        (parent_goid, created_by, start_function, thread_id) in
+            any::<(Option<u64>, Option<u32>, Option<u32>, Option<u32>)>(),
+        labels in vec((text(), text()), 0..3),
+    ) -> Goroutine {
+        Goroutine {
+            goid, status, wait_reason, header, stack, arguments, parent_goid, created_by, start_function,
+            thread_id, on_cpu, is_system, labels,
+        }
+    }
+}
+
+prop_compose! {
+    fn gap()(goid in any::<Option<u64>>(), what in text(), reason in text()) -> Gap {
+        Gap { goid, what, reason }
+    }
+}
+
+prop_compose! {
+    /// Indices point anywhere: what they name is not the codec's business.
+    pub fn facts()(
+        (pid, ns_pid, threads, started_unix_ns) in any::<(u32, u32, u32, Option<i64>)>(),
+        (program, container_id, exe, cmdline) in (text(), option::of(text()), text(), text()),
+        (build_id, go_version, main_module, arch) in (text(), text(), option::of(text()), text()),
+        (pause, completeness, reason) in (option::of(pause()), completeness(), option::of(text())),
+        files in vec(text(), 0..5),
+        functions in vec(function(), 0..5),
+        stacks in vec(stack(), 0..5),
+        go_statements in vec(go_statement(), 0..5),
+        goroutines in vec(goroutine(), 0..8),
+        gaps in vec(gap(), 0..4),
+    ) -> ProcessFacts {
+        ProcessFacts {
+            pid, ns_pid, started_unix_ns, program, container_id, exe, cmdline, build_id, go_version, main_module,
+            arch, threads, pause, completeness, reason, files, functions, stacks, go_statements, goroutines, gaps,
+        }
+    }
+}
+
+/// One batch of a process: the head, a table, the counts.
+pub fn batch() -> impl Strategy<Value = Batch> {
+    (facts(), any::<proptest::sample::Index>(), any::<[u64; 6]>()).prop_map(|(facts, index, counts)| {
+        let mut all: Vec<Batch> = batches(facts).collect();
+        let [files, functions, go_statements, stacks, goroutines, gaps] = counts;
+        let counts = Counts { files, functions, go_statements, stacks, goroutines, gaps };
+        *all.last_mut().expect("the counts") = Batch::Done(counts);
+        all.swap_remove(index.index(all.len()))
+    })
+}
+
+fn order() -> impl Strategy<Value = OrderId> {
+    any::<u128>().prop_map(OrderId)
+}
+
+fn target() -> impl Strategy<Value = TargetId> {
+    any::<u32>().prop_map(TargetId)
+}
+
+fn refusal() -> impl Strategy<Value = Refusal> {
+    use FailureClass::*;
+    let class = proptest::sample::select(vec![
+        NoSuchProcess,
+        NotGo,
+        Permission,
+        Unsupported,
+        Vanished,
+        BadFile,
+        Limit,
+        Lost,
+        Other,
+    ]);
+    (class, text()).prop_map(|(class, reason)| Refusal { class, reason })
+}
+
+pub fn to_node() -> impl Strategy<Value = ToNode> {
+    let selector = (vec(text(), 0..3), vec(text(), 0..3), vec(any::<u32>(), 0..3))
+        .prop_map(|(hosts, programs, pids)| Selector { hosts, programs, pids });
+    let prepare = (order(), selector, any::<Option<u64>>(), any::<u64>()).prop_map(
+        |(order, selector, max_pause_ns, lifetime_ns)| Prepare { order, selector, max_pause_ns, lifetime_ns },
+    );
+    prop_oneof![
+        any::<(u32, u64)>().prop_map(|(version, generation)| {
+            ToNode::Welcome { version, generation: Generation(generation) }
+        }),
+        text().prop_map(|reason| ToNode::Refused { reason }),
+        any::<u64>().prop_map(|id| ToNode::Ping { id }),
+        prepare.prop_map(ToNode::Prepare),
+        (order(), any::<i64>()).prop_map(|(order, at_node_unix_ns)| ToNode::Arm { order, at_node_unix_ns }),
+        (order(), target()).prop_map(|(order, target)| ToNode::Send { order, target }),
+        order().prop_map(|order| ToNode::Committed { order }),
+        (order(), text()).prop_map(|(order, reason)| ToNode::Cancel { order, reason }),
+    ]
+}
+
+pub fn to_coordinator() -> impl Strategy<Value = ToCoordinator> {
+    let host = (text(), text(), text(), text()).prop_map(|(hostname, kernel, arch, node_version)| {
+        HostFacts { hostname, kernel, arch, node_version }
+    });
+    let held = (order(), target()).prop_map(|(order, target)| Held { order, target });
+    let hello = (any::<(u32, u64)>(), text(), host, vec(held, 0..3)).prop_map(
+        |((version, instance), name, host, held)| Hello {
+            version,
+            name,
+            instance: InstanceId(instance),
+            host,
+            held,
+        },
+    );
+    let ready_target = (any::<u32>(), text(), option::of(refusal()))
+        .prop_map(|(pid, program, refusal)| ReadyTarget { pid, program, refusal });
+    let ready = (order(), vec(ready_target, 0..4), any::<u64>())
+        .prop_map(|(order, targets, lead_ns)| Ready { order, targets, lead_ns });
+    prop_oneof![
+        hello.prop_map(ToCoordinator::Hello),
+        any::<(u64, i64, i64)>().prop_map(|(id, received_unix_ns, sent_unix_ns)| {
+            ToCoordinator::Pong { id, received_unix_ns, sent_unix_ns }
+        }),
+        ready.prop_map(ToCoordinator::Ready),
+        (order(), target(), pause()).prop_map(|(order, target, pause)| ToCoordinator::Frozen {
+            order,
+            target,
+            pause
+        }),
+        (order(), target(), any::<(u64, u64)>()).prop_map(|(order, target, (goroutines, bytes))| {
+            ToCoordinator::Captured { order, target, goroutines, bytes }
+        }),
+        (order(), target(), refusal()).prop_map(|(order, target, failure)| ToCoordinator::Failed {
+            order,
+            target,
+            failure
+        }),
+    ]
+}
+
+pub fn stream_head() -> impl Strategy<Value = StreamHead> {
+    (any::<u32>(), order(), target()).prop_map(|(version, order, target)| StreamHead {
+        version,
+        order,
+        target,
+    })
+}
