@@ -4,6 +4,7 @@
 //! * [`targets`]: which Go processes this host has.
 //! * [`doctor`]: whether captures can work here, and what to do where they cannot.
 //! * [`host`]: what the host is.
+//! * [`freezer`]: the privileged process that all of them ask; this one needs no privilege.
 //!
 //! The node puts `stillframe-golang` (what Go's memory means) and `stillframe-target` (how a process is stopped and read)
 //! together. Domain types become wire types in `convert.rs`, and nowhere else.
@@ -11,6 +12,7 @@
 
 pub mod capture;
 pub mod doctor;
+pub mod freezer;
 pub mod host;
 pub mod targets;
 
