@@ -50,6 +50,22 @@ pub enum QuicError {
 }
 
 impl Credentials {
+    /// From one text: the CA's certificate, then that of this end, and its key.
+    pub fn from_pem(pem: &str) -> Result<Credentials, QuicError> {
+        let mut begins = pem.match_indices("-----BEGIN CERTIFICATE-----").map(|(at, _)| at);
+        let (Some(ca), Some(own)) = (begins.next(), begins.next()) else {
+            let reason = "two certificates are needed in it, the CA's first and then this end's".to_owned();
+            return Err(QuicError::Pem { what: "the credentials", reason });
+        };
+        let credentials = Credentials {
+            ca: pem[ca..own].to_owned(),
+            certificate: pem[own..].to_owned(),
+            key: pem.to_owned(),
+        };
+        credentials.key()?;
+        Ok(credentials)
+    }
+
     fn roots(&self) -> Result<Arc<RootCertStore>, QuicError> {
         let mut roots = RootCertStore::empty();
         for certificate in certificates(&self.ca, "the CA's certificate")? {

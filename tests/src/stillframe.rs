@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use stillframe_node::freezer::{Freezer, VERB};
+
 use crate::programs::poll;
 
 /// A run of the command line that takes longer than this hangs.
@@ -43,6 +45,12 @@ fn build() -> PathBuf {
     let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo runs");
     assert!(status.success(), "{cargo:?}: {status}");
     profile.join("stillframe")
+}
+
+/// The binary as a freezer, for captures by the test itself.
+pub fn freezer() -> Freezer {
+    let freezer = Freezer::spawn(Command::new(binary()).arg(VERB));
+    freezer.unwrap_or_else(|e| panic!("{}: {e}", binary().display()))
 }
 
 /// Runs it with these arguments.

@@ -13,6 +13,7 @@ use stillframe_tests::health::Health;
 use stillframe_tests::process_state::{assert_free, threads};
 use stillframe_tests::programs::{Kind, Program, Running, poll};
 use stillframe_tests::row;
+use stillframe_tests::stillframe::freezer;
 use stillframe_tests::table::table;
 use stillframe_wire::facts::{Gap, Goroutine, ProcessFacts};
 
@@ -171,7 +172,7 @@ fn capture_again_and_again(program: &Program, snapshots: usize) -> (Tally, Healt
     let cgo = program.kind == Kind::Cgo;
     let mut problems = Vec::new();
     let mut tally = Tally::default();
-    let mut captures = Captures::default();
+    let mut captures = Captures::new(freezer());
     let before = Health::reset_gap(port);
     let mut last = before.clone();
     while tally.snapshots < snapshots && tally.late < snapshots {

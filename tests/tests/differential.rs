@@ -16,7 +16,7 @@ use stillframe::traceback::function_name_for_print;
 use stillframe_node::capture::{Captures, Options, Source};
 use stillframe_tests::process_state::assert_free;
 use stillframe_tests::programs::{Kind, PATIENCE, Program, Running, pause, poll};
-use stillframe_tests::stillframe::{dump, snapshot};
+use stillframe_tests::stillframe::{dump, freezer, snapshot};
 use stillframe_tests::table::table;
 use stillframe_tests::traceback::{self, Traceback, is_parked_state};
 use stillframe_tests::{planted, row, traceback as go};
@@ -189,7 +189,7 @@ impl Scene {
 
     fn facts(&self) -> ProcessFacts {
         let source = Source::Pid(self.process.pid());
-        Captures::default().capture(&source, &Options::default(), &mut |_| ()).unwrap()
+        Captures::new(freezer()).capture(&source, &Options::default(), &mut |_| ()).unwrap()
     }
 
     fn errors(&self) -> String {

@@ -7,6 +7,7 @@ use std::io::Write;
 use clap::Args;
 use serde_json::json;
 use stillframe_node::doctor::{Outcome, diagnose};
+use stillframe_node::freezer::{self, Role};
 
 use super::output;
 use super::{Class, Done, Failure};
@@ -27,7 +28,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
-    let checks = diagnose(arguments.pid);
+    let checks = diagnose(&freezer::start(Role::Plain)?, arguments.pid);
     let failed = checks.iter().filter(|check| check.outcome == Outcome::Failed).count() as u64;
     let mut out = output::stdout();
     if json {

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 use stillframe_actors::glob;
+use stillframe_node::freezer::{self, Role};
 use stillframe_node::targets::{self, TargetSummary};
 
 use super::output::{self, Column};
@@ -26,7 +27,8 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
-    let mut found = targets::list().context("the processes of this host cannot be listed")?;
+    let freezer = freezer::start(Role::Plain)?;
+    let mut found = targets::list(&freezer).context("the processes of this host cannot be listed")?;
     let wanted = &arguments.program;
     found
         .targets

@@ -15,6 +15,7 @@ use serde_json::json;
 use stillframe_actors::glob;
 use stillframe_node::CaptureError;
 use stillframe_node::capture::{Captures, Options, Phase, Source};
+use stillframe_node::freezer::{self, Freezer, Role};
 use stillframe_node::{host, targets};
 use stillframe_wire::batch::batches;
 use stillframe_wire::facts::ProcessFacts;
@@ -90,9 +91,14 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
             Failure::new(Class::Usage, message, "redirect stdout, or name a file with --output").into()
         );
     }
+    // Before there is a second thread, which would keep the privileges that this one gives up.
+    let freezer = match arguments.core {
+        Some(_) => None,
+        None => Some(freezer::start(Role::Output)?),
+    };
     let interrupt = Interrupt::install()?;
     let start = Start::now();
-    let targets = targets(arguments)?;
+    let targets = targets(arguments, freezer.as_ref())?;
     let folder =
         if to_stdout { Some(tempfile::tempdir().context("no temporary folder can be made")?) } else { None };
     if let Some(folder) = &folder {
@@ -102,7 +108,7 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
         folder.as_ref().map(|folder| folder.path().join("snapshot.db")).or_else(|| arguments.output.clone());
     let file = NewFile { output, writer: None, arguments, interrupt: &interrupt, start };
 
-    let summary = capture_all(&targets, file, &interrupt, start)?;
+    let summary = capture_all(&targets, freezer, file, &interrupt, start)?;
     if to_stdout {
         copy_to_stdout(&summary.path).map_err(|error| {
             let message = format!("stdout: the snapshot was not written whole: {error}");
@@ -123,7 +129,7 @@ fn copy_to_stdout(path: &Path) -> io::Result<()> {
 }
 
 /// What the command line selects: each process once.
-fn targets(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
+fn targets(arguments: &Arguments, freezer: Option<&Freezer>) -> anyhow::Result<Vec<Target>> {
     if let (Some(core), Some(exe)) = (&arguments.core, &arguments.exe) {
         let source = Source::Core { core: core.clone(), exe: exe.clone() };
         return Ok(vec![Target { source, pid: None, program: None, refusal: None }]);
@@ -137,8 +143,8 @@ fn targets(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
     for pid in &arguments.pid {
         add(&mut selected, *pid, None, None);
     }
-    if arguments.all || !arguments.program.is_empty() {
-        let found = targets::list().context("the processes of this host cannot be listed")?;
+    if let Some(freezer) = freezer.filter(|_| arguments.all || !arguments.program.is_empty()) {
+        let found = targets::list(freezer).context("the processes of this host cannot be listed")?;
         let is_wanted = |program: &str| {
             arguments.all || arguments.program.iter().any(|glob| glob::matches(glob, program))
         };
@@ -160,6 +166,7 @@ fn targets(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
 
 fn capture_all(
     targets: &[Target],
+    freezer: Option<Freezer>,
     mut file: NewFile<'_>,
     interrupt: &Interrupt,
     start: Start,
@@ -170,7 +177,7 @@ fn capture_all(
     }
     let progress = Progress::start();
     let options = Options { max_pause: file.arguments.max_pause };
-    let mut captures = Captures::default();
+    let mut captures = freezer.map_or_else(Captures::default, Captures::new);
     let mut lost: Vec<(LostProcess, Failure)> = Vec::new();
     for (index, target) in targets.iter().enumerate() {
         let name = target.pid.map_or_else(|| "core file".to_owned(), |pid| format!("pid {pid}"));

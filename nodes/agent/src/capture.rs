@@ -2,22 +2,21 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stillframe_golang::build::Build;
 use stillframe_golang::decode::decode;
 use stillframe_golang::executable::Bytes;
-use stillframe_golang::gather::gather;
+use stillframe_golang::gather::{Expected, gather, thread_records};
 use stillframe_golang::memory::Memory;
 use stillframe_golang::runtime::Runtime;
-use stillframe_target::auxiliary;
 use stillframe_target::core::CoreFile;
-use stillframe_target::executable::{Executable, Identity};
-use stillframe_target::freeze::{Ended, FreezeError, Frozen, freeze};
-use stillframe_target::memory::LiveMemory;
-use stillframe_target::process::{self, Fate, Process};
-use stillframe_wire::facts::ProcessFacts;
+use stillframe_target::executable::Identity;
+use stillframe_target::freeze::{Ended, FreezeError};
+use stillframe_target::freezer::{Freezer, FrozenTarget, Target};
+use stillframe_target::process::Fate;
+use stillframe_wire::facts::{PauseWindow, ProcessFacts};
 
 use crate::convert::{self, About};
 use crate::error::CaptureError;
@@ -53,7 +52,8 @@ pub enum Phase {
     ReadingExecutable,
     Freezing,
     Reading,
-    Decoding,
+    /// The target runs again; a core file never stood still.
+    Decoding(Option<PauseWindow>),
 }
 
 impl Phase {
@@ -62,15 +62,17 @@ impl Phase {
             Phase::ReadingExecutable => "reading the executable",
             Phase::Freezing => "freezing",
             Phase::Reading => "reading, while it stands still",
-            Phase::Decoding => "decoding, while it runs again",
+            Phase::Decoding(_) => "decoding, while it runs again",
         }
     }
 }
 
-/// Captures targets one after the other; reads each executable once.
-#[derive(Default)]
+/// Captures targets; reads each executable once. The default one has no freezer, and captures core files only. Its
+/// clones share what they know, and may capture at the same time.
+#[derive(Clone, Default)]
 pub struct Captures {
-    builds: HashMap<Identity, Arc<Build>>,
+    freezer: Option<Freezer>,
+    builds: Arc<Mutex<HashMap<Identity, Arc<Build>>>>,
 }
 
 /// 50 ms, and a microsecond for each goroutine above 50,000; at most 10 s.
@@ -80,8 +82,12 @@ pub fn default_budget(goroutines: u64) -> Duration {
 }
 
 impl Captures {
+    pub fn new(freezer: Freezer) -> Captures {
+        Captures { freezer: Some(freezer), ..Captures::default() }
+    }
+
     pub fn capture(
-        &mut self,
+        &self,
         source: &Source,
         options: &Options,
         progress: &mut dyn FnMut(Phase),
@@ -93,29 +99,33 @@ impl Captures {
     }
 
     fn process(
-        &mut self,
+        &self,
         pid: u32,
         options: &Options,
         progress: &mut dyn FnMut(Phase),
     ) -> Result<ProcessFacts, CaptureError> {
         progress(Phase::ReadingExecutable);
-        let process = process::find(pid)?;
+        let freezer = self.freezer.as_ref().ok_or(CaptureError::NoFreezer { pid })?;
+        let target = freezer.open(pid).map_err(|error| CaptureError::of_freezer(pid, error))?;
+        let process = target.process().clone();
         let Some(exe) = process.exe.clone() else { return Err(CaptureError::KernelThread { pid }) };
-        let prepared = self.prepare(&process, &exe);
-        let (build, bias, memory) = prepared.map_err(|error| unless_it_changed(&process, error))?;
-        let runtime = Runtime::locate(&build, &memory, bias)
-            .map_err(|source| unless_it_changed(&process, CaptureError::Runtime { pid, source }))?;
-        let budget = options.max_pause.unwrap_or_else(|| default_budget(runtime.goroutine_count(&memory)));
+        let prepared = self.prepare(&target, &exe);
+        let (build, bias) = prepared.map_err(|error| unless_it_changed(&target, error))?;
+        let runtime = Runtime::locate(&build, target.memory(), bias)
+            .map_err(|source| unless_it_changed(&target, CaptureError::Runtime { pid, source }))?;
+        let budget =
+            options.max_pause.unwrap_or_else(|| default_budget(runtime.goroutine_count(target.memory())));
+        let expected = thread_records(&runtime, target.memory());
 
         progress(Phase::Freezing);
-        let frozen = freeze_all(&process, budget)?;
+        let frozen = freeze_all(&target, budget)?;
         progress(Phase::Reading);
-        let gathered = gather(&runtime, frozen.memory(), frozen.threads(), &|| frozen.is_frozen());
+        let gathered = gather(&runtime, frozen.memory(), frozen.threads(), &expected, &|| frozen.is_frozen());
         let threads = frozen.threads().to_vec();
         let gone = frozen.memory().is_gone();
-        let pause = frozen.resume();
+        let pause = frozen.resume().map_err(|error| CaptureError::of_freezer(pid, error))?;
 
-        progress(Phase::Decoding);
+        progress(Phase::Decoding(Some(convert::pause(pause))));
         if gone || pause.ended == Ended::Died {
             return Err(CaptureError::Died { pid });
         }
@@ -136,62 +146,77 @@ impl Captures {
         Ok(convert::process(about, &build, goroutines))
     }
 
-    /// Its build, where that is loaded, and its memory.
-    fn prepare(
-        &mut self,
-        process: &Process,
-        exe: &str,
-    ) -> Result<(Arc<Build>, u64, LiveMemory), CaptureError> {
-        let build = self.build(process, exe)?;
-        let executable = &build.identity.executable;
-        let bias =
-            executable.load_bias(auxiliary::of_process(process.pid)?.entry().unwrap_or(executable.entry));
-        Ok((build, bias, LiveMemory::new(process.pid)?))
+    /// Reads the executable of a target that will be captured, so that the capture need not.
+    pub fn warm(&self, pid: u32) -> Result<(), CaptureError> {
+        let freezer = self.freezer.as_ref().ok_or(CaptureError::NoFreezer { pid })?;
+        let target = freezer.open(pid).map_err(|error| CaptureError::of_freezer(pid, error))?;
+        let Some(exe) = target.process().exe.clone() else { return Err(CaptureError::KernelThread { pid }) };
+        let built = self.build(&target, &exe).map(|_| ());
+        built.map_err(|error| unless_it_changed(&target, error))
     }
 
-    fn build(&mut self, process: &Process, exe: &str) -> Result<Arc<Build>, CaptureError> {
-        let executable = Executable::open(process.pid)?;
+    /// The file name of a target's executable.
+    pub fn program(&self, pid: u32) -> Option<String> {
+        let target = self.freezer.as_ref()?.open(pid).ok()?;
+        target.process().exe.as_deref().map(convert::program)
+    }
+
+    /// Its build, and where that is loaded.
+    fn prepare(&self, target: &Target, exe: &str) -> Result<(Arc<Build>, u64), CaptureError> {
+        let pid = target.process().pid;
+        let build = self.build(target, exe)?;
+        let executable = &build.identity.executable;
+        let auxiliary = target.auxiliary().map_err(|error| CaptureError::of_freezer(pid, error))?;
+        let bias = executable.load_bias(auxiliary.entry().unwrap_or(executable.entry));
+        Ok((build, bias))
+    }
+
+    fn build(&self, target: &Target, exe: &str) -> Result<Arc<Build>, CaptureError> {
+        let pid = target.process().pid;
+        let executable = target.executable().map_err(|error| CaptureError::of_freezer(pid, error))?;
         let identity = executable.identity();
-        if let Some(build) = self.builds.get(&identity) {
+        let known = || self.builds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(build) = known().get(&identity) {
             return Ok(Arc::clone(build));
         }
         let bytes: Bytes = Arc::new(executable.read(0, executable.length())?);
-        let build = Build::read(bytes).map_err(|source| CaptureError::Build {
-            pid: process.pid,
-            exe: exe.to_owned(),
-            source,
-        })?;
+        let build =
+            Build::read(bytes).map_err(|source| CaptureError::Build { pid, exe: exe.to_owned(), source })?;
         let build = Arc::new(build);
-        self.builds.insert(identity, Arc::clone(&build));
+        known().insert(identity, Arc::clone(&build));
         Ok(build)
     }
 }
 
 /// What fails on a process that ends or becomes another program meanwhile fails because of that.
-fn unless_it_changed(process: &Process, error: CaptureError) -> CaptureError {
-    let pid = process.pid;
-    match process.fate() {
-        Fate::Same => error,
-        Fate::Execed => FreezeError::Execed { pid }.into(),
-        Fate::Gone => CaptureError::Died { pid },
+fn unless_it_changed(target: &Target, error: CaptureError) -> CaptureError {
+    let pid = target.process().pid;
+    match target.fate() {
+        Ok(Fate::Same) => error,
+        Ok(Fate::Execed) => FreezeError::Execed { pid }.into(),
+        Ok(Fate::Gone) => CaptureError::Died { pid },
+        // What failed failed because of that.
+        Err(lost) => CaptureError::of_freezer(pid, lost),
     }
 }
 
 /// Freezes; a host so busy that some thread gets no processor in time may have one a moment later.
-fn freeze_all(process: &Process, budget: Duration) -> Result<Frozen, CaptureError> {
+fn freeze_all(target: &Target, budget: Duration) -> Result<FrozenTarget, CaptureError> {
+    let pid = target.process().pid;
+    let freeze = || target.freeze(budget).map_err(|error| CaptureError::of_freezer(pid, error));
     for _ in 1..FREEZE_ATTEMPTS {
-        let frozen = freeze(process, budget)?;
+        let frozen = freeze()?;
         if frozen.all_stopped() {
             return Ok(frozen);
         }
         drop(frozen);
         std::thread::sleep(budget);
     }
-    let frozen = freeze(process, budget)?;
+    let frozen = freeze()?;
     if frozen.all_stopped() {
         return Ok(frozen);
     }
-    Err(CaptureError::NotStopped { pid: process.pid, threads: frozen.unstopped().len() })
+    Err(CaptureError::NotStopped { pid, threads: frozen.unstopped().len() })
 }
 
 /// A core file: it stands still by itself.
@@ -209,8 +234,8 @@ fn core_file(core: &Path, exe: &Path, progress: &mut dyn FnMut(Phase)) -> Result
         CaptureError::OtherExecutable { core: core.to_owned(), exe: exe.to_owned(), source }
     })?;
     progress(Phase::Reading);
-    let gathered = gather(&runtime, &memory, file.threads(), &|| true);
-    progress(Phase::Decoding);
+    let gathered = gather(&runtime, &memory, file.threads(), &Expected::default(), &|| true);
+    progress(Phase::Decoding(None));
     let goroutines = decode(&runtime, gathered, file.threads(), file.pause().map(|p| p.frozen_monotonic_ns));
     // The note that names it is missing in damaged cores.
     let pid = file.pid().unwrap_or(0);

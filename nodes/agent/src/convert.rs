@@ -98,7 +98,7 @@ fn line(line: i32) -> u32 {
     u32::try_from(line).unwrap_or(0)
 }
 
-fn pause(pause: Pause) -> PauseWindow {
+pub(crate) fn pause(pause: Pause) -> PauseWindow {
     PauseWindow {
         pause_start_unix_ns: pause.pause_start_ns,
         pause_ns: pause.pause.as_nanos() as i64,

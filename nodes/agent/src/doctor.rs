@@ -6,10 +6,7 @@ use std::sync::Arc;
 
 use stillframe_golang::build::Build;
 use stillframe_golang::runtime::Runtime;
-use stillframe_target::auxiliary;
-use stillframe_target::executable::Executable;
-use stillframe_target::memory::LiveMemory;
-use stillframe_target::process;
+use stillframe_target::freezer::Freezer;
 
 use crate::targets;
 
@@ -32,17 +29,16 @@ pub struct Check {
     pub remedy: Option<&'static str>,
 }
 
-/// Bit of CAP_SYS_PTRACE in a capability set (include/uapi/linux/capability.h).
-const CAP_SYS_PTRACE: u32 = 19;
-
 /// Processes that may not be looked at, named one by one.
 const DENIED_SHOWN_MAX: usize = 3;
 
 /// Checks the host, and `pid` if one is given.
-pub fn diagnose(pid: Option<u32>) -> Vec<Check> {
-    let mut checks = vec![architecture(), privilege(), yama(), cpu_quota(), visible_targets()];
+pub fn diagnose(freezer: &Freezer, pid: Option<u32>) -> Vec<Check> {
+    let privileged = freezer.may_trace_all();
+    let mut checks =
+        vec![architecture(), privilege(privileged), yama(privileged), cpu_quota(), visible_targets(freezer)];
     if let Some(pid) = pid {
-        checks.extend(target(pid));
+        checks.extend(target(freezer, pid));
     }
     checks
 }
@@ -59,20 +55,8 @@ fn architecture() -> Check {
     check("architecture", outcome, detail, "run Stillframe on an amd64 host")
 }
 
-/// A field of this process's own status (proc_pid_status(5)).
-fn own_status(field: &str) -> Option<String> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
-    Some(line.trim().to_owned())
-}
-
-fn has_ptrace_capability() -> bool {
-    let set = own_status("CapEff").and_then(|set| u64::from_str_radix(&set, 16).ok());
-    set.is_some_and(|set| set & (1 << CAP_SYS_PTRACE) != 0)
-}
-
-fn privilege() -> Check {
-    let (outcome, detail) = if has_ptrace_capability() {
+fn privilege(privileged: bool) -> Check {
+    let (outcome, detail) = if privileged {
         (Outcome::Good, "CAP_SYS_PTRACE is there: processes of all users can be captured")
     } else {
         (Outcome::Warning, "no CAP_SYS_PTRACE: only processes of this user can be captured")
@@ -82,13 +66,13 @@ fn privilege() -> Check {
 }
 
 /// Documentation/admin-guide/LSM/Yama.rst of the kernel.
-fn yama() -> Check {
+fn yama(privileged: bool) -> Check {
     let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
     let scope = scope.as_deref().map_or("0", str::trim);
     let outcome = match scope {
         "0" => Outcome::Good,
         "3" => Outcome::Failed,
-        _ if has_ptrace_capability() => Outcome::Good,
+        _ if privileged => Outcome::Good,
         _ => Outcome::Failed,
     };
     let remedy = if scope == "3" {
@@ -127,8 +111,8 @@ fn cpu_quota() -> Check {
     }
 }
 
-fn visible_targets() -> Check {
-    match targets::list() {
+fn visible_targets(freezer: &Freezer) -> Check {
+    match targets::list(freezer) {
         Err(error) => check("targets", Outcome::Failed, error.to_string(), "mount /proc"),
         Ok(found) => {
             let refused = found.targets.iter().filter(|t| t.refusal.is_some()).count();
@@ -153,18 +137,18 @@ fn visible_targets() -> Check {
 }
 
 /// Everything up to the freeze, without freezing.
-fn target(pid: u32) -> Vec<Check> {
+fn target(freezer: &Freezer, pid: u32) -> Vec<Check> {
     const TRY: &str = "see `stillframe ps` for the processes that can be captured";
     let mut checks = Vec::new();
-    let process = match process::find(pid) {
-        Ok(process) => process,
+    let target = match freezer.open(pid) {
+        Ok(target) => target,
         Err(error) => return vec![check("process", Outcome::Failed, error.to_string(), TRY)],
     };
-    let Some(exe) = process.exe.clone() else {
+    let Some(exe) = target.process().exe.clone() else {
         return vec![check("process", Outcome::Failed, format!("pid {pid} is a kernel thread"), TRY)];
     };
     checks.push(check("process", Outcome::Good, format!("pid {pid} runs {exe}"), ""));
-    let executable = Executable::open(pid).map_err(|e| e.to_string());
+    let executable = target.executable().map_err(|e| e.to_string());
     let bytes = executable.and_then(|e| e.read(0, e.length()).map_err(|e| e.to_string()));
     let build = bytes.and_then(|bytes| Build::read(Arc::new(bytes)).map_err(|e| e.to_string()));
     let build = match build {
@@ -190,18 +174,15 @@ fn target(pid: u32) -> Vec<Check> {
             "Go's own runtime retries; make sure that the C code does, too (signal(7))",
         ));
     }
-    let entry = auxiliary::of_process(pid).ok().and_then(|a| a.entry());
+    let entry = target.auxiliary().ok().and_then(|a| a.entry());
     let bias = build.identity.executable.load_bias(entry.unwrap_or(build.identity.executable.entry));
-    let runtime = LiveMemory::new(pid).map_err(|e| e.to_string()).and_then(|memory| {
-        let runtime = Runtime::locate(&build, &memory, bias).map_err(|e| e.to_string())?;
-        Ok(runtime.goroutine_count(&memory))
-    });
-    checks.push(match runtime {
+    let memory = target.memory();
+    checks.push(match Runtime::locate(&build, memory, bias).map(|runtime| runtime.goroutine_count(memory)) {
         Ok(count) => check("memory", Outcome::Good, format!("readable; records of {count} goroutines"), ""),
         Err(error) => check(
             "memory",
             Outcome::Failed,
-            error,
+            error.to_string(),
             "run as root or as the user of the process, with CAP_SYS_PTRACE if it changed its user",
         ),
     });

@@ -7,6 +7,7 @@ use stillframe_golang::runtime::RuntimeError;
 use stillframe_target::core::CoreError;
 use stillframe_target::executable::ExecutableError;
 use stillframe_target::freeze::FreezeError;
+use stillframe_target::freezer::FreezerError;
 use stillframe_target::process::ProcessError;
 use thiserror::Error;
 
@@ -25,6 +26,11 @@ pub enum CaptureError {
     Runtime { pid: u32, source: RuntimeError },
     #[error(transparent)]
     Freeze(#[from] FreezeError),
+    /// Never of the kinds that are `Process` and `Freeze`.
+    #[error("pid {pid}: {source}")]
+    Freezer { pid: u32, source: FreezerError },
+    #[error("pid {pid}: no freezer was started; report this as a bug")]
+    NoFreezer { pid: u32 },
     #[error("pid {pid}: it ended during the capture")]
     Died { pid: u32 },
     #[error(
@@ -58,6 +64,15 @@ pub enum ExitClass {
 }
 
 impl CaptureError {
+    /// What the freezer says of a process is told as if it had been seen here.
+    pub(crate) fn of_freezer(pid: u32, error: FreezerError) -> CaptureError {
+        match error {
+            FreezerError::Process(error) => CaptureError::Process(error),
+            FreezerError::Freeze(error) => CaptureError::Freeze(error),
+            source => CaptureError::Freezer { pid, source },
+        }
+    }
+
     pub fn exit_class(&self) -> ExitClass {
         match self {
             CaptureError::Process(error) | CaptureError::Freeze(FreezeError::Process(error)) => {
@@ -81,6 +96,8 @@ impl CaptureError {
             CaptureError::Executable(_)
             | CaptureError::Runtime { .. }
             | CaptureError::Freeze(_)
+            | CaptureError::Freezer { .. }
+            | CaptureError::NoFreezer { .. }
             | CaptureError::NotStopped { .. }
             | CaptureError::NothingInBudget { .. } => ExitClass::Other,
         }

@@ -4,14 +4,19 @@
 //! * [`targets`]: which Go processes this host has.
 //! * [`doctor`]: whether captures can work here, and what to do where they cannot.
 //! * [`host`]: what the host is.
+//! * [`freezer`]: the privileged process that all of them ask; this one needs no privilege.
 //!
 //! The node puts `stillframe-golang` (what Go's memory means) and `stillframe-target` (how a process is stopped and read)
 //! together. Domain types become wire types in `convert.rs`, and nowhere else.
 #![forbid(unsafe_code)]
 
 pub mod capture;
+pub mod capturing;
 pub mod doctor;
+pub mod freezer;
 pub mod host;
+pub mod serve;
+pub mod spool;
 pub mod targets;
 
 mod convert;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use stillframe_golang::build::Identity as BuildIdentity;
 use stillframe_golang::build_info::BuildInfo;
-use stillframe_target::executable::{Executable, Identity};
-use stillframe_target::process::{self, Process, ProcessError};
+use stillframe_target::executable::Identity;
+use stillframe_target::freezer::{Freezer, FreezerError};
+use stillframe_target::process::{Process, ProcessError};
 
 use crate::convert::program;
 use crate::scrub;
@@ -47,16 +48,18 @@ struct Known {
 }
 
 /// All Go processes that `/proc` shows.
-pub fn list() -> Result<Targets, ProcessError> {
-    let listing = process::list()?;
+pub fn list(freezer: &Freezer) -> Result<Targets, FreezerError> {
+    let listing = freezer.list()?;
     let mut targets =
         Targets { denied: listing.denied.iter().map(ToString::to_string).collect(), ..Targets::default() };
     let mut known = HashMap::new();
     for process in listing.processes.iter().filter(|p| p.exe.is_some()) {
-        match identify(process, &mut known) {
+        match identify(freezer, process, &mut known) {
             Ok(Some(build)) => targets.targets.push(summary(process, &build)),
-            Ok(None) | Err(ProcessError::NotFound { .. } | ProcessError::Exited { .. }) => {}
-            Err(error) => targets.denied.push(error.to_string()),
+            Ok(None)
+            | Err(FreezerError::Process(ProcessError::NotFound { .. } | ProcessError::Exited { .. })) => {}
+            Err(FreezerError::Process(error)) => targets.denied.push(error.to_string()),
+            Err(error) => return Err(error),
         }
     }
     Ok(targets)
@@ -64,10 +67,11 @@ pub fn list() -> Result<Targets, ProcessError> {
 
 /// `None`: not Go.
 fn identify(
+    freezer: &Freezer,
     process: &Process,
     known: &mut HashMap<Identity, Option<Arc<Known>>>,
-) -> Result<Option<Arc<Known>>, ProcessError> {
-    let executable = Executable::open(process.pid)?;
+) -> Result<Option<Arc<Known>>, FreezerError> {
+    let executable = freezer.executable(process.pid)?;
     let identity = executable.identity();
     if let Some(known) = known.get(&identity) {
         return Ok(known.clone());

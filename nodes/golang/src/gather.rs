@@ -18,6 +18,8 @@ use crate::unwind::StackBytes;
 pub const GOROUTINES_MAX: u64 = 16 << 20;
 /// Threads that the runtime keeps records of.
 const THREADS_MAX: usize = 100_000;
+/// Records of threads that are looked for before the freeze.
+const EXPECTED_MAX: usize = 1024;
 /// Of one goroutine's stack. Go's own limit is 1 GB.
 pub const STACK_BYTES_MAX: u64 = 64 << 20;
 /// Of everything that is read of one process.
@@ -158,17 +160,37 @@ impl Gatherer<'_> {
     }
 }
 
+/// Where the records of the runtime's threads are: a list with links, a read for each. A process that runs may change it
+/// meanwhile: good for [`Expected`] only.
+pub fn thread_records(runtime: &Runtime<'_>, memory: &dyn Memory) -> Expected {
+    let layouts = &runtime.build.layouts;
+    let mut found = Vec::new();
+    let mut next = memory.read_u64(runtime.address(runtime.build.variables.allm)).unwrap_or(0);
+    while next != 0 && found.len() < EXPECTED_MAX && !found.contains(&next) {
+        found.push(next);
+        let bytes = memory.read_bytes(next, layouts.m.size).ok();
+        next = bytes.and_then(|bytes| MRecord::parse(next, &bytes, layouts)).map_or(0, |record| record.next);
+    }
+    Expected(found)
+}
+
+/// Addresses that are probably needed: what is read of them in one round need not be read in many. Whether they are right
+/// changes nothing but the number of rounds.
+#[derive(Clone, Debug, Default)]
+pub struct Expected(Vec<u64>);
+
 /// Reads a frozen process. `threads` are its threads; `still` says whether it is still frozen.
 pub fn gather(
     runtime: &Runtime<'_>,
     memory: &dyn Memory,
     threads: &[Thread],
+    expected: &Expected,
     still: &dyn Fn() -> bool,
 ) -> Gathered {
     let mut gatherer = Gatherer { memory, still, rounds: Vec::new(), total: 0, cut: false };
     let mut found = (Vec::new(), Vec::new());
     // A missing first round leaves everything empty, which `decode` reports.
-    let _ = gather_into(runtime, &mut gatherer, threads, &mut found);
+    let _ = gather_into(runtime, &mut gatherer, threads, expected, &mut found);
     Gathered { rounds: gatherer.rounds, goroutines: found.0, threads: found.1, cut: gatherer.cut }
 }
 
@@ -176,6 +198,7 @@ fn gather_into(
     runtime: &Runtime<'_>,
     gatherer: &mut Gatherer<'_>,
     threads: &[Thread],
+    expected: &Expected,
     found: &mut (Vec<u64>, Vec<u64>),
 ) -> Option<()> {
     let layouts = &runtime.build.layouts;
@@ -194,11 +217,13 @@ fn gather_into(
     let pointers = gatherer.one(array, 8 * count)?;
     found.0 = pointers.chunks_exact(8).map_while(|word| u64_at(word, 0)).collect();
 
+    let parse_m = |address, bytes: &[u8]| MRecord::parse(address, bytes, layouts);
+    let early = gatherer.structures(&expected.0, layouts.m.size, parse_m);
+    let mut early: HashMap<u64, MRecord> = early.into_iter().map(|m| (m.address, m)).collect();
     let mut ms = HashMap::new();
     while m != 0 && ms.len() < THREADS_MAX && !ms.contains_key(&m) {
-        let Some(record) = gatherer.one(m, layouts.m.size).and_then(|b| MRecord::parse(m, b, layouts)) else {
-            break;
-        };
+        let read = || gatherer.one(m, layouts.m.size).and_then(|bytes| parse_m(m, bytes));
+        let Some(record) = early.remove(&m).or_else(read) else { break };
         m = record.next;
         ms.insert(record.address, record);
     }

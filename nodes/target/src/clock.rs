@@ -3,7 +3,7 @@
 use nix::time::{ClockId, clock_gettime};
 
 /// Wall time (`CLOCK_REALTIME`): for showing, it may step.
-pub(crate) fn realtime_ns() -> i64 {
+pub fn realtime_ns() -> i64 {
     read(ClockId::CLOCK_REALTIME)
 }
 

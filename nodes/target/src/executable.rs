@@ -46,9 +46,13 @@ impl Executable {
     /// Opens `/proc/PID/exe`, which leads to the file itself, whether or not it is deleted or in another mount
     /// namespace.
     pub fn open(pid: u32) -> Result<Executable, ProcessError> {
-        let on = |error| ProcessError::on(pid, "exe", error);
-        let file = File::open(format!("/proc/{pid}/exe")).map_err(on)?;
-        let metadata = file.metadata().map_err(on)?;
+        let file = File::open(format!("/proc/{pid}/exe"));
+        file.and_then(|file| Executable::of(pid, file)).map_err(|error| ProcessError::on(pid, "exe", error))
+    }
+
+    /// That of process `pid`, which somebody else opened.
+    pub(crate) fn of(pid: u32, file: File) -> io::Result<Executable> {
+        let metadata = file.metadata()?;
         let identity = Identity {
             device: metadata.dev(),
             inode: metadata.ino(),

@@ -2,6 +2,7 @@
 //!
 //! * [`process`], [`mappings`], [`auxiliary`], [`executable`]: what `/proc` says about a process.
 //! * [`freeze`]: stops every thread of a process for a bounded time, and always lets it go.
+//! * [`freezer`], [`privilege`]: the same from a process that has no privilege, by one that has nothing else.
 //! * [`memory`]: reads the memory of a process, frozen or not.
 //! * [`mod@core`], [`recording`]: core files, and the core files that Stillframe writes itself.
 //!
@@ -13,13 +14,15 @@ pub mod auxiliary;
 pub mod core;
 pub mod executable;
 pub mod freeze;
+pub mod freezer;
 pub mod mappings;
 pub mod memory;
+pub mod privilege;
 pub mod process;
 pub mod recording;
 pub mod registers;
 
-mod clock;
+pub mod clock;
 mod elf;
 mod proc_files;
 mod remedy;

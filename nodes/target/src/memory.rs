@@ -2,11 +2,10 @@
 
 use crate::process::ProcessError;
 use nix::errno::Errno;
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::libc;
 use nix::unistd::Pid;
 use std::fs::File;
-use std::io::IoSliceMut;
-use std::os::unix::fs::FileExt;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 use stillframe_golang::memory::{Memory, Range, Unreadable};
 
@@ -53,48 +52,69 @@ impl LiveMemory {
     }
 
     /// One system call. How many bytes came, from the first range on; an error only if none did.
-    fn read_vectored(&self, ranges: &[RemoteIoVec], buffer: &mut [u8]) -> Result<usize, Errno> {
-        match process_vm_readv(self.pid, &mut [IoSliceMut::new(buffer)], ranges) {
-            Err(Errno::ENOSYS | Errno::EPERM) if self.file.is_some() => self.read_file(ranges[0], buffer),
-            result => result,
+    ///
+    /// # Safety
+    ///
+    /// `start` is valid for writes of `length` bytes.
+    unsafe fn read_vectored(
+        &self,
+        remote: &[libc::iovec],
+        start: *mut u8,
+        length: usize,
+    ) -> Result<usize, Errno> {
+        let local = libc::iovec { iov_base: start.cast(), iov_len: length };
+        let count = remote.len() as libc::c_ulong;
+        // SAFETY: the kernel writes at most `length` bytes to `start`, which the caller vouches for. The remote
+        // addresses are none of ours: any values will do.
+        let read = unsafe { libc::process_vm_readv(self.pid.as_raw(), &local, 1, remote.as_ptr(), count, 0) };
+        match Errno::result(read) {
+            Err(Errno::ENOSYS | Errno::EPERM) if self.file.is_some() => {
+                // SAFETY: as the caller of this vouches for.
+                unsafe { self.read_file(remote[0], start, length) }
+            }
+            result => result.map(isize::cast_unsigned),
         }
     }
 
-    fn read_file(&self, range: RemoteIoVec, buffer: &mut [u8]) -> Result<usize, Errno> {
+    /// # Safety
+    ///
+    /// `start` is valid for writes of `length` bytes.
+    unsafe fn read_file(&self, range: libc::iovec, start: *mut u8, length: usize) -> Result<usize, Errno> {
         let file = self.file.as_ref().ok_or(Errno::EPERM)?;
-        let length = range.len.min(buffer.len());
-        let result = file.read_at(&mut buffer[..length], range.base as u64);
+        let length = range.iov_len.min(length);
+        // SAFETY: at most `length` bytes are written to `start`, which the caller vouches for.
+        let read =
+            unsafe { libc::pread64(file.as_raw_fd(), start.cast(), length, range.iov_base as libc::off64_t) };
         // EIO is how this file says EFAULT (fs/proc/base.c, mem_rw).
-        result.map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
-            None | Some(Errno::EIO) => Errno::EFAULT,
-            Some(errno) => errno,
-        })
+        match Errno::result(read) {
+            Err(Errno::EIO) => Err(Errno::EFAULT),
+            result => result.map(isize::cast_unsigned),
+        }
     }
 
-    fn remember(&self, error: Errno) {
-        self.last_error.store(error as i32, Ordering::Relaxed);
-    }
-}
-
-impl Memory for LiveMemory {
-    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), Unreadable> {
-        let length = buffer.len();
-        let mut whole = [false];
-        self.read_many(&[Range { address, length }], buffer, &mut whole);
-        if whole[0] { Ok(()) } else { Err(Unreadable { address, length }) }
-    }
-
+    /// [`Memory::read_many`] to any place in memory, which another process may be writing to.
+    ///
     /// A call ends early at the first byte that is not there, and says how far it came; if that was the very first
     /// byte it fails with EFAULT. So after a short call the rest of the range it ended in is asked for again, which
     /// either goes on (a call moves at most 2 GiB) or fails: then that range is not whole and the next one is begun.
     ///
+    /// # Safety
+    ///
+    /// `start` is valid for writes of `length` bytes.
+    ///
     /// # Panics
     ///
-    /// If the lengths disagree: that is an error of the caller, and never a matter of what the target holds.
-    fn read_many(&self, ranges: &[Range], buffer: &mut [u8], whole: &mut [bool]) {
+    /// If the lengths disagree.
+    pub(crate) unsafe fn read_many_to(
+        &self,
+        ranges: &[Range],
+        start: *mut u8,
+        length: usize,
+        whole: &mut [bool],
+    ) {
         assert_eq!(ranges.len(), whole.len(), "one answer a range");
         let total = ranges.iter().try_fold(0usize, |sum, range| sum.checked_add(range.length));
-        assert_eq!(total, Some(buffer.len()), "the buffer has room for all ranges, and no more");
+        assert_eq!(total, Some(length), "the buffer has room for all ranges, and no more");
 
         whole.fill(false);
         let mut remote = Vec::with_capacity(ranges.len().min(RANGES_PER_CALL));
@@ -107,11 +127,15 @@ impl Memory for LiveMemory {
                 let skip = if i == 0 { done } else { 0 };
                 // An address that wraps is no address: its range fails like any other that is not mapped.
                 let base = range.address.saturating_add(skip as u64) as usize;
-                remote.push(RemoteIoVec { base, len: range.length - skip });
+                remote
+                    .push(libc::iovec { iov_base: base as *mut libc::c_void, iov_len: range.length - skip });
                 asked += range.length - skip;
             }
-            let read =
-                if asked == 0 { Ok(0) } else { self.read_vectored(&remote, &mut buffer[at..at + asked]) };
+            let read = match asked {
+                0 => Ok(0),
+                // SAFETY: `at + asked` is at most the sum of the lengths of all ranges, which is `length`.
+                _ => unsafe { self.read_vectored(&remote, start.add(at), asked) },
+            };
             let failed = match read {
                 Ok(0) => asked != 0,
                 Ok(_) => false,
@@ -143,6 +167,27 @@ impl Memory for LiveMemory {
                 (next, done) = (next + 1, 0);
             }
         }
+    }
+
+    fn remember(&self, error: Errno) {
+        self.last_error.store(error as i32, Ordering::Relaxed);
+    }
+}
+
+impl Memory for LiveMemory {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), Unreadable> {
+        let length = buffer.len();
+        let mut whole = [false];
+        self.read_many(&[Range { address, length }], buffer, &mut whole);
+        if whole[0] { Ok(()) } else { Err(Unreadable { address, length }) }
+    }
+
+    /// # Panics
+    ///
+    /// If the lengths disagree: that is an error of the caller, and never a matter of what the target holds.
+    fn read_many(&self, ranges: &[Range], buffer: &mut [u8], whole: &mut [bool]) {
+        // SAFETY: `buffer` is valid for writes of its own length, and is borrowed mutably.
+        unsafe { self.read_many_to(ranges, buffer.as_mut_ptr(), buffer.len(), whole) }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::proc_files::{self, Stat, Status, TICKS_PER_SECOND};
 use crate::remedy;
+use std::borrow::Cow;
 use std::io;
 use thiserror::Error;
 
@@ -20,9 +21,9 @@ pub enum ProcessError {
     #[error("pid {pid}: it has exited and waits for its parent; list the processes again")]
     Exited { pid: u32 },
     #[error("pid {pid}: /proc/{pid}/{file}: permission denied; {remedy}")]
-    Denied { pid: u32, file: &'static str, remedy: String },
+    Denied { pid: u32, file: Cow<'static, str>, remedy: String },
     #[error("pid {pid}: /proc/{pid}/{file}: {source}; is /proc mounted, and that of Linux 4.1 or later?")]
-    Unreadable { pid: u32, file: &'static str, source: io::Error },
+    Unreadable { pid: u32, file: Cow<'static, str>, source: io::Error },
     #[error("/proc: {0}; mount it to list processes")]
     NoProc(io::Error),
 }
@@ -33,9 +34,9 @@ impl ProcessError {
         if proc_files::is_gone(&source) {
             ProcessError::NotFound { pid }
         } else if source.kind() == io::ErrorKind::PermissionDenied {
-            ProcessError::Denied { pid, file, remedy: remedy::for_denied_tracing() }
+            ProcessError::Denied { pid, file: file.into(), remedy: remedy::for_denied_tracing() }
         } else {
-            ProcessError::Unreadable { pid, file, source }
+            ProcessError::Unreadable { pid, file: file.into(), source }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Why a process was not frozen.
 
 use crate::process::ProcessError;
+use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 use thiserror::Error;
@@ -25,7 +26,7 @@ pub enum FreezeError {
     #[error("pid {pid}: a budget of {budget:?} is not between 1 ms and {budget_max:?}; set it in that range")]
     Budget { pid: u32, budget: Duration, budget_max: Duration },
     #[error("pid {pid}: {doing}: {source}; the target runs on, try again")]
-    System { pid: u32, doing: &'static str, source: io::Error },
+    System { pid: u32, doing: Cow<'static, str>, source: io::Error },
     #[error("pid {pid}: the tracing thread failed; the target runs on, report this as a bug")]
     Lost { pid: u32 },
     #[error(transparent)]

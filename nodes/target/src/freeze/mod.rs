@@ -14,9 +14,11 @@
 //! runtime retries. A target should not be a child that another thread of this process is waiting for: that wait
 //! would take the stops of this one.
 //!
-//! One limit is left while the freezer is a thread and not yet a process: `PTRACE_SEIZE` waits for an exec of the
-//! target that is under way (`cred_guard_mutex`). If that exec began after the first thread had been stopped, and its
-//! file system is slow, the stopped threads wait as long.
+//! One limit: `PTRACE_SEIZE` waits for an exec of the target that is under way (kernel/ptrace.c, `ptrace_attach`:
+//! `cred_guard_mutex`). If that exec began after the first thread had been stopped, and its file system is slow, the
+//! stopped threads wait as long. A fatal signal ends that wait, so a freezer that is a process of its own
+//! ([`crate::freezer`]) ends itself a second after the budget, and the kernel lets everything go: other targets that it
+//! holds, too. In a process that has other things to do there is no such limit.
 
 mod error;
 mod pause;
@@ -39,7 +41,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use stillframe_golang::thread::Thread;
 use tasks::Tasks;
-use tracer::{Order, Shared, Stopped};
+use tracer::{Order, Shared, Stopped, nanoseconds};
 
 /// The longest budget that is accepted.
 pub const BUDGET_MAX: Duration = Duration::from_secs(60);
@@ -47,6 +49,10 @@ const BUDGET_MIN: Duration = Duration::from_millis(1);
 
 /// How often dead threads of the target are buried while it is being stopped. See [`wait_for_answer`].
 const BURY_EVERY: Duration = Duration::from_millis(5);
+
+/// How long after the end of its budget a freeze that has not answered is given up. The tracing thread answers by half of
+/// the budget, unless the kernel keeps it.
+const OVERDUE_NS: i64 = 1_000_000_000;
 
 /// A process that stands still. It runs again when this is resumed or dropped, or when the budget is spent.
 #[derive(Debug)]
@@ -87,6 +93,16 @@ pub enum UnstoppedReason {
 /// Threads that have not stopped by half of the budget are left running, without registers: see
 /// [`Frozen::unstopped`].
 pub fn freeze(process: &Process, budget: Duration) -> Result<Frozen, FreezeError> {
+    freeze_or_give_up(process, budget, &|| ())
+}
+
+/// As [`freeze`]. `give_up` is called if the tracing thread hangs in the kernel [`OVERDUE_NS`] after the budget's end: it
+/// may end this process, which lets everything go.
+pub(crate) fn freeze_or_give_up(
+    process: &Process,
+    budget: Duration,
+    give_up: &dyn Fn(),
+) -> Result<Frozen, FreezeError> {
     let pid = process.pid;
     if !(BUDGET_MIN..=BUDGET_MAX).contains(&budget) {
         return Err(FreezeError::Budget { pid, budget, budget_max: BUDGET_MAX });
@@ -97,7 +113,7 @@ pub fn freeze(process: &Process, budget: Duration) -> Result<Frozen, FreezeError
     let mut tids = Vec::new();
     tasks.list(&mut tids).map_err(|source| FreezeError::System {
         pid,
-        doing: "listing its threads",
+        doing: "listing its threads".into(),
         source,
     })?;
     let mut ns_tids = NamespaceTids { process: process.clone(), known: BTreeMap::new() };
@@ -112,9 +128,9 @@ pub fn freeze(process: &Process, budget: Duration) -> Result<Frozen, FreezeError
     let tracer = std::thread::Builder::new()
         .name(format!("freeze-{pid}"))
         .spawn(move || tracer::run(order, of_tracer, answer, resumed))
-        .map_err(|source| FreezeError::System { pid, doing: "starting the tracing thread", source })?;
+        .map_err(|source| FreezeError::System { pid, doing: "starting the tracing thread".into(), source })?;
 
-    let stopped = match wait_for_answer(pid, &answers, &mut undertaker) {
+    let stopped = match wait_for_answer(pid, &answers, &mut undertaker, budget, give_up) {
         Ok(stopped) => stopped,
         Err(error) => {
             drop(resume);
@@ -154,8 +170,11 @@ fn wait_for_answer(
     pid: u32,
     answers: &Receiver<Result<Stopped, FreezeError>>,
     undertaker: &mut Tasks,
+    budget: Duration,
+    give_up: &dyn Fn(),
 ) -> Result<Stopped, FreezeError> {
     let mut tids = Vec::new();
+    let overdue_ns = clock::monotonic_ns() + nanoseconds(budget) + OVERDUE_NS;
     loop {
         match answers.recv_timeout(BURY_EVERY) {
             Ok(answer) => return answer,
@@ -163,6 +182,9 @@ fn wait_for_answer(
             Err(RecvTimeoutError::Timeout) => {
                 if undertaker.list(&mut tids).is_ok() {
                     tids.iter().for_each(|tid| ptrace::bury(*tid, pid as i32));
+                }
+                if clock::monotonic_ns() >= overdue_ns {
+                    give_up();
                 }
             }
         }
@@ -216,7 +238,7 @@ impl Frozen {
     /// Whether no thread can be running the program: each has stopped, or is inside the kernel and will stop before it
     /// comes back. The child of a vfork is no thread of the process, and runs.
     pub fn all_stopped(&self) -> bool {
-        self.unstopped.iter().all(|u| u.reason != UnstoppedReason::NotScheduled)
+        self.unstopped.iter().all(|u| u.reason.is_in_the_kernel())
     }
 
     /// The target's memory. It can be read after the target was resumed as well: ask [`Frozen::is_frozen`].
@@ -272,6 +294,11 @@ impl Drop for Frozen {
 }
 
 impl UnstoppedReason {
+    /// Whether the thread cannot be running the program.
+    pub(crate) fn is_in_the_kernel(self) -> bool {
+        self != UnstoppedReason::NotScheduled
+    }
+
     fn of(pid: u32, tid: u32) -> UnstoppedReason {
         match Stat::read(&format!("/proc/{pid}/task/{tid}/stat")) {
             Ok(stat) if stat.state == b'D' && in_vfork(pid, tid) => UnstoppedReason::Vfork,
@@ -320,5 +347,27 @@ impl NamespaceTids {
 
     fn of(&self, tid: u32) -> u32 {
         self.known.get(&tid).copied().unwrap_or(tid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_tracing_thread_that_never_answers_is_given_up() {
+        let pid = std::process::id();
+        let (answer, answers) = sync_channel(1);
+        let given_up = Cell::new(None);
+        let begin_ns = clock::monotonic_ns();
+        let give_up = || {
+            given_up.set(Some(clock::monotonic_ns() - begin_ns));
+            let _ = answer.try_send(Err(FreezeError::Lost { pid }));
+        };
+        let budget = Duration::from_millis(100);
+        let result = wait_for_answer(pid, &answers, &mut Tasks::open(pid).unwrap(), budget, &give_up);
+        assert!(matches!(result, Err(FreezeError::Lost { .. })));
+        assert!(given_up.get().is_some_and(|after_ns| after_ns >= nanoseconds(budget) + OVERDUE_NS));
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn check(process: &Process, tasks: &Tasks) -> Result<(), FreezeError>
         Ok(stat) if stat.process_has_exited() => return Err(FreezeError::Exited { pid }),
         Ok(stat) => stat,
         Err(error) if Tasks::gone(&error) => return Err(FreezeError::Exited { pid }),
-        Err(source) => return Err(FreezeError::System { pid, doing: "reading its stat", source }),
+        Err(source) => return Err(FreezeError::System { pid, doing: "reading its stat".into(), source }),
     };
     if stat.is_kernel_thread() {
         return Err(FreezeError::KernelThread { pid });

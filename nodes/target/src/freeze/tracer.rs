@@ -393,7 +393,7 @@ impl Hold {
         if Tasks::gone(&source) {
             self.lost()
         } else {
-            FreezeError::System { pid: self.order.process.pid, doing, source }
+            FreezeError::System { pid: self.order.process.pid, doing: doing.into(), source }
         }
     }
 
@@ -435,6 +435,6 @@ impl Drop for Hold {
     }
 }
 
-fn nanoseconds(duration: Duration) -> i64 {
+pub(super) fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX / 4)
 }

@@ -1,0 +1,164 @@
+//! What the actors ask of a host, done on threads: finding targets, and capturing them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use stillframe_actors::capture::actor::{Host, Spool};
+use stillframe_actors::connection::Later;
+use stillframe_actors::glob;
+use stillframe_target::freezer::Freezer;
+use stillframe_wire::facts::{PauseWindow, ProcessFacts};
+use stillframe_wire::limits::{TARGETS_PER_NODE_MAX, TEXT_BYTES_MAX};
+use stillframe_wire::message::{FailureClass, ReadyTarget, Refusal, Selector};
+
+use crate::capture::{Captures, Options, Phase, Source};
+use crate::error::{CaptureError, ExitClass};
+use crate::spool::Folder;
+use crate::targets::{self, TargetSummary};
+
+/// Between the order to freeze and the freeze: executables were read before, so that it takes little more than a message.
+const LEAD: Duration = Duration::from_millis(20);
+
+/// This host: its processes, through a freezer, or one core file.
+#[derive(Clone)]
+pub struct Capturing {
+    captures: Captures,
+    of: Of,
+    spool: Folder,
+}
+
+#[derive(Clone)]
+enum Of {
+    Processes(Freezer),
+    Core { core: PathBuf, exe: PathBuf },
+}
+
+impl Capturing {
+    /// `spool`: the folder where results wait for the coordinator.
+    pub fn new(freezer: Freezer, spool: &Path) -> Capturing {
+        let captures = Captures::new(freezer.clone());
+        Capturing { captures, of: Of::Processes(freezer), spool: Folder::new(spool) }
+    }
+
+    /// A core file is a host of one process, whatever is selected.
+    pub fn of_core(core: &Path, exe: &Path, spool: &Path) -> Capturing {
+        let of = Of::Core { core: core.to_owned(), exe: exe.to_owned() };
+        Capturing { captures: Captures::default(), of, spool: Folder::new(spool) }
+    }
+
+    fn find_now(&self, selector: &Selector) -> Vec<ReadyTarget> {
+        let freezer = match &self.of {
+            Of::Processes(freezer) => freezer,
+            Of::Core { exe, .. } => {
+                let program = exe.file_name().map(|name| name.to_string_lossy().into_owned());
+                return vec![ReadyTarget { pid: 0, program: program.unwrap_or_default(), refusal: None }];
+            }
+        };
+        let Selector { programs, pids, .. } = selector;
+        let mut ready: Vec<ReadyTarget> = pids.iter().map(|pid| self.by_pid(*pid, None)).collect();
+        if !programs.is_empty() || pids.is_empty() {
+            let listed = match targets::list(freezer) {
+                Ok(listed) => listed.targets,
+                Err(error) => {
+                    let failure = Refusal { class: FailureClass::Other, reason: text(&error.to_string()) };
+                    return vec![ReadyTarget { pid: 0, program: String::new(), refusal: Some(failure) }];
+                }
+            };
+            let fits = |target: &TargetSummary| {
+                let named = |pattern: &String| glob::matches(pattern, &target.program);
+                !pids.contains(&target.pid) && (programs.is_empty() || programs.iter().any(named))
+            };
+            let found = listed.into_iter().filter(fits).take(TARGETS_PER_NODE_MAX + 1);
+            ready.extend(found.map(|target| self.by_pid(target.pid, Some(target))));
+        }
+        ready
+    }
+
+    /// `listed`: what the list of processes says of it.
+    fn by_pid(&self, pid: u32, listed: Option<TargetSummary>) -> ReadyTarget {
+        let (program, refused) =
+            listed.map_or((String::new(), None), |target| (target.program, target.refusal));
+        let refusal = match refused {
+            Some(reason) => Some(Refusal { class: FailureClass::Unsupported, reason: text(&reason) }),
+            None => self.captures.warm(pid).err().map(|error| refusal(&error)),
+        };
+        let program = Some(program).filter(|p| !p.is_empty()).or_else(|| self.captures.program(pid));
+        ReadyTarget { pid, program: text(&program.unwrap_or_default()), refusal }
+    }
+
+    fn capture_now(
+        &self,
+        pid: u32,
+        max_pause: Option<Duration>,
+        resumed: Box<dyn FnOnce(PauseWindow) + Send>,
+    ) -> Result<Box<dyn Spool>, Refusal> {
+        let source = match &self.of {
+            Of::Processes(_) => Source::Pid(pid),
+            Of::Core { core, exe } => Source::Core { core: core.clone(), exe: exe.clone() },
+        };
+        let mut resumed = Some(resumed);
+        let mut progress = |phase: Phase| {
+            if let Phase::Decoding(Some(pause)) = phase
+                && let Some(resumed) = resumed.take()
+            {
+                resumed(pause);
+            }
+        };
+        let facts: ProcessFacts = self
+            .captures
+            .capture(&source, &Options { max_pause }, &mut progress)
+            .map_err(|error| refusal(&error))?;
+        let spooled = self
+            .spool
+            .keep(facts)
+            .map_err(|error| Refusal { class: FailureClass::Limit, reason: text(&error.to_string()) })?;
+        Ok(Box::new(spooled))
+    }
+}
+
+impl Host for Capturing {
+    fn find(&self, selector: Selector) -> Later<(Vec<ReadyTarget>, Duration)> {
+        let this = self.clone();
+        Box::pin(async move {
+            let found = tokio::task::spawn_blocking(move || this.find_now(&selector)).await;
+            let failed = |error: tokio::task::JoinError| {
+                let refusal = Some(Refusal { class: FailureClass::Other, reason: error.to_string() });
+                vec![ReadyTarget { pid: 0, program: String::new(), refusal }]
+            };
+            (found.unwrap_or_else(failed), LEAD)
+        })
+    }
+
+    fn capture(
+        &self,
+        pid: u32,
+        max_pause: Option<Duration>,
+        resumed: Box<dyn FnOnce(PauseWindow) + Send>,
+    ) -> Later<Result<Box<dyn Spool>, Refusal>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let captured = tokio::task::spawn_blocking(move || this.capture_now(pid, max_pause, resumed));
+            captured.await.unwrap_or_else(|error| {
+                Err(Refusal { class: FailureClass::Other, reason: error.to_string() })
+            })
+        })
+    }
+}
+
+fn refusal(error: &CaptureError) -> Refusal {
+    let class = match error.exit_class() {
+        ExitClass::NoSuchProcess => FailureClass::NoSuchProcess,
+        ExitClass::NotGo => FailureClass::NotGo,
+        ExitClass::Permission => FailureClass::Permission,
+        ExitClass::Unsupported => FailureClass::Unsupported,
+        ExitClass::Vanished => FailureClass::Vanished,
+        ExitClass::BadFile => FailureClass::BadFile,
+        ExitClass::Other => FailureClass::Other,
+    };
+    Refusal { class, reason: text(&error.to_string()) }
+}
+
+/// As long as a text on the wire may be.
+fn text(text: &str) -> String {
+    text[..text.floor_char_boundary(TEXT_BYTES_MAX.min(text.len()))].to_owned()
+}

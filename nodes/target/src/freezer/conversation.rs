@@ -1,0 +1,152 @@
+//! The privileged side of one target: a thread that does what its peer says, as far as it makes sense.
+//!
+//! It holds the freeze. Whatever ends the conversation (the peer closes its end, says something malformed, or this
+//! thread panics) drops that, and the target runs. The budget is kept by the freeze's own tracing thread.
+
+use super::message::{
+    COMMAND_BYTES_MAX, FrozenRecord, ReadRecord, THREADS_PER_FRAME, TargetCommand, TargetReply, ThreadRecord,
+};
+use super::socket::{Socket, SocketError};
+use super::window::Window;
+use crate::auxiliary;
+use crate::executable::Executable;
+use crate::freeze::{FreezeError, Frozen, freeze_or_give_up};
+use crate::memory::LiveMemory;
+use crate::process::Process;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// How a process ends that could let a target go in no other way (sysexits.h, EX_SOFTWARE).
+const EXIT_TO_LET_GO: i32 = 70;
+
+/// One target and its peer.
+pub(super) struct Conversation {
+    pub(super) process: Process,
+    pub(super) memory: LiveMemory,
+    pub(super) window: Window,
+    pub(super) frozen: Option<Frozen>,
+    /// The process on the other end, which is not frozen for itself.
+    pub(super) peer: u32,
+}
+
+/// What is not done, and ends the conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal(&'static str);
+
+impl Conversation {
+    /// Until the peer closes its end, or says what makes no sense.
+    pub(super) fn run(mut self, socket: &Socket) {
+        // What fails on the way to the peer cannot be told to it.
+        let _ = self.converse(socket);
+        // Before the peer learns of the end: then its target runs.
+        drop(self);
+        socket.close();
+    }
+
+    fn converse(&mut self, socket: &Socket) -> Result<(), SocketError> {
+        loop {
+            let command = match socket.receive::<TargetCommand>(COMMAND_BYTES_MAX) {
+                Ok((command, _)) => command,
+                Err(SocketError::Codec(error)) => {
+                    self.frozen = None;
+                    return socket.send(&TargetReply::Refused(error.to_string()), &[]);
+                }
+                Err(error) => return Err(error),
+            };
+            match self.obey(command, socket) {
+                Ok(sent) => sent?,
+                Err(Refusal(what)) => {
+                    self.frozen = None;
+                    return socket.send(&TargetReply::Refused(what.to_owned()), &[]);
+                }
+            }
+        }
+    }
+
+    /// Does it and says so.
+    fn obey(&mut self, command: TargetCommand, socket: &Socket) -> Result<Result<(), SocketError>, Refusal> {
+        let pid = self.process.pid;
+        Ok(match command {
+            TargetCommand::Executable => {
+                let opened = Executable::open(pid).map(Executable::into_file);
+                send_opened(socket, opened.map(OwnedFd::from), TargetReply::Executable)
+            }
+            TargetCommand::Auxiliary => {
+                let entries = auxiliary::of_process(pid).map(|auxiliary| auxiliary.entries);
+                socket.send(&TargetReply::Auxiliary(entries.map_err(Into::into)), &[])
+            }
+            TargetCommand::Fate => socket.send(&TargetReply::Fate(self.process.fate().into()), &[]),
+            TargetCommand::Read { slot, ranges } => {
+                let read = self.read(slot, ranges)?;
+                socket.send(&TargetReply::Read(read), &[])
+            }
+            TargetCommand::Freeze { budget_ns } => {
+                let replies = self.freeze(Duration::from_nanos(budget_ns))?;
+                replies.iter().try_for_each(|reply| socket.send(reply, &[]))
+            }
+            TargetCommand::Resume => {
+                let frozen = self.frozen.take().ok_or(Refusal("a resume of what is not frozen"))?;
+                socket.send(&TargetReply::Resumed(frozen.resume().into()), &[])
+            }
+        })
+    }
+
+    /// First everything is read, then it is asked whether the target still stands.
+    fn read(&mut self, slot: u8, count: u32) -> Result<ReadRecord, Refusal> {
+        let slot = self.window.slot(slot.into()).ok_or(Refusal("a slot that the window does not have"))?;
+        let too_many = Refusal("more ranges or bytes than a slot holds");
+        let (ranges, total) = slot.ranges(count).ok_or(too_many)?;
+        let memory = self.frozen.as_ref().map_or(&self.memory, Frozen::memory);
+        slot.fill(memory, &ranges, total);
+        Ok(ReadRecord {
+            errno: memory.last_error().map_or(0, |errno| errno as i32),
+            frozen: self.frozen.as_ref().is_some_and(Frozen::is_frozen),
+        })
+    }
+
+    /// The replies, in their order.
+    fn freeze(&mut self, budget: Duration) -> Result<Vec<TargetReply>, Refusal> {
+        if self.frozen.is_some() {
+            return Err(Refusal("a freeze of what is frozen"));
+        }
+        let pid = self.process.pid;
+        if pid == self.peer {
+            return Ok(vec![TargetReply::Frozen(Err(FreezeError::Itself { pid }.into()))]);
+        }
+        // The end of this process makes the kernel let go of everything.
+        let give_up = || std::process::exit(EXIT_TO_LET_GO);
+        let frozen = match freeze_or_give_up(&self.process, budget, &give_up) {
+            Ok(frozen) => frozen,
+            Err(error) => return Ok(vec![TargetReply::Frozen(Err(error.into()))]),
+        };
+        let mut threads: Vec<ThreadRecord> = frozen.threads().iter().cloned().map(Into::into).collect();
+        let mut rest = threads.split_off(threads.len().min(THREADS_PER_FRAME));
+        let record = FrozenRecord {
+            threads,
+            more: !rest.is_empty(),
+            unstopped: frozen.unstopped().iter().copied().map(Into::into).collect(),
+            frozen_start_ns: frozen.frozen_start_ns(),
+            frozen_monotonic_ns: frozen.frozen_monotonic_ns(),
+        };
+        let mut replies = vec![TargetReply::Frozen(Ok(record))];
+        while !rest.is_empty() {
+            let after = rest.split_off(rest.len().min(THREADS_PER_FRAME));
+            replies.push(TargetReply::Threads { threads: rest, more: !after.is_empty() });
+            rest = after;
+        }
+        self.frozen = Some(frozen);
+        Ok(replies)
+    }
+}
+
+/// Sends an open file, or why it is not open.
+pub(super) fn send_opened<E, F: From<E>, T: bincode::Encode>(
+    socket: &Socket,
+    opened: Result<OwnedFd, E>,
+    reply: impl FnOnce(Result<(), F>) -> T,
+) -> Result<(), SocketError> {
+    match opened {
+        Ok(file) => socket.send(&reply(Ok(())), &[file.as_fd()]),
+        Err(error) => socket.send(&reply(Err(error.into())), &[]),
+    }
+}

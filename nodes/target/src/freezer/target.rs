@@ -1,0 +1,355 @@
+//! The agent's side of one conversation: a target that another process reads and freezes.
+
+use super::client::{Host, executable, lock};
+use super::error::FreezerError;
+use super::message::{ReadRecord, TargetCommand, TargetReply};
+use super::socket::Socket;
+use super::window::{DATA_BYTES, RANGES_MAX, SLOTS, Slot, Window};
+use crate::auxiliary::Auxiliary;
+use crate::executable::Executable;
+use crate::freeze::{FreezeError, Pause, Unstopped};
+use crate::process::{Fate, Process, ProcessError};
+use nix::errno::Errno;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use stillframe_golang::memory::{Memory, Range, Unreadable};
+use stillframe_golang::thread::Thread;
+use stillframe_wire::limits::FRAME_BYTES_MAX;
+
+/// A process that was looked up. Its calls wait for the freezer, one after the other.
+#[derive(Debug)]
+pub struct Target {
+    process: Process,
+    memory: RemoteMemory,
+}
+
+/// A target's memory, read by the freezer: each call in chunks of at most 1 MiB and 1024
+/// ranges. A chunk is asked for before the one before it is copied out.
+#[derive(Clone, Debug)]
+pub struct RemoteMemory {
+    line: Arc<Line>,
+}
+
+/// A target that stands still. It runs again when this is resumed or dropped, or when the budget is spent.
+#[derive(Debug)]
+pub struct FrozenTarget {
+    memory: RemoteMemory,
+    threads: Vec<Thread>,
+    unstopped: Vec<Unstopped>,
+    frozen_start_ns: i64,
+    frozen_monotonic_ns: i64,
+    is_over: bool,
+}
+
+/// A conversation.
+#[derive(Debug)]
+struct Line {
+    host: Arc<Host>,
+    ends: Mutex<(Socket, Window)>,
+    /// Whether the target stood when the last read was done.
+    still: AtomicBool,
+    /// As [`ReadRecord::errno`].
+    errno: AtomicI32,
+}
+
+impl Target {
+    pub(super) fn new(host: Arc<Host>, process: Process, socket: Socket, window: Window) -> Target {
+        let ends = Mutex::new((socket, window));
+        let line = Line { host, ends, still: AtomicBool::new(false), errno: AtomicI32::new(0) };
+        Target { process, memory: RemoteMemory { line: Arc::new(line) } }
+    }
+
+    /// As it was when it was opened.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Its executable, opened now.
+    pub fn executable(&self) -> Result<Executable, FreezerError> {
+        match self.line().exchange(TargetCommand::Executable)? {
+            (TargetReply::Executable(Ok(())), files) => executable(self.process.pid, files),
+            (TargetReply::Executable(Err(failure)), _) => Err(ProcessError::from(failure).into()),
+            (other, _) => Err(self.line().unexpected(other)),
+        }
+    }
+
+    /// See [`crate::auxiliary::of_process`].
+    pub fn auxiliary(&self) -> Result<Auxiliary, FreezerError> {
+        match self.line().exchange(TargetCommand::Auxiliary)?.0 {
+            TargetReply::Auxiliary(Ok(entries)) => Ok(Auxiliary { entries }),
+            TargetReply::Auxiliary(Err(failure)) => Err(ProcessError::from(failure).into()),
+            other => Err(self.line().unexpected(other)),
+        }
+    }
+
+    /// See [`Process::fate`].
+    pub fn fate(&self) -> Result<Fate, FreezerError> {
+        match self.line().exchange(TargetCommand::Fate)?.0 {
+            TargetReply::Fate(fate) => Ok(fate.into()),
+            other => Err(self.line().unexpected(other)),
+        }
+    }
+
+    /// Its memory, frozen or not.
+    pub fn memory(&self) -> &RemoteMemory {
+        &self.memory
+    }
+
+    /// See [`crate::freeze::freeze`]. While one freeze of it is held, another one is refused.
+    pub fn freeze(&self, budget: Duration) -> Result<FrozenTarget, FreezerError> {
+        let line = self.line();
+        let budget_ns = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
+        let ends = lock(&line.ends);
+        let record = match line.exchange_on(&ends.0, TargetCommand::Freeze { budget_ns })?.0 {
+            TargetReply::Frozen(Ok(record)) => record,
+            TargetReply::Frozen(Err(failure)) => return Err(FreezeError::from(failure).into()),
+            other => return Err(line.unexpected_on(&ends.0, other)),
+        };
+        let mut threads: Vec<Thread> = record.threads.into_iter().map(Into::into).collect();
+        let mut goes_on = record.more;
+        while goes_on {
+            match line.hear(&ends.0)?.0 {
+                TargetReply::Threads { threads: next, more } => {
+                    threads.extend(next.into_iter().map(Thread::from));
+                    goes_on = more;
+                }
+                other => return Err(line.unexpected_on(&ends.0, other)),
+            }
+        }
+        line.still.store(true, Ordering::Relaxed);
+        line.errno.store(0, Ordering::Relaxed);
+        Ok(FrozenTarget {
+            memory: self.memory.clone(),
+            threads,
+            unstopped: record.unstopped.into_iter().map(Into::into).collect(),
+            frozen_start_ns: record.frozen_start_ns,
+            frozen_monotonic_ns: record.frozen_monotonic_ns,
+            is_over: false,
+        })
+    }
+
+    fn line(&self) -> &Line {
+        &self.memory.line
+    }
+}
+
+impl FrozenTarget {
+    /// The threads, those without registers too.
+    pub fn threads(&self) -> &[Thread] {
+        &self.threads
+    }
+
+    /// The threads that did not stop.
+    pub fn unstopped(&self) -> &[Unstopped] {
+        &self.unstopped
+    }
+
+    /// See [`crate::freeze::Frozen::all_stopped`].
+    pub fn all_stopped(&self) -> bool {
+        self.unstopped.iter().all(|u| u.reason.is_in_the_kernel())
+    }
+
+    /// The target's memory. It can be read after the target was resumed as well: ask [`FrozenTarget::is_frozen`].
+    pub fn memory(&self) -> &RemoteMemory {
+        &self.memory
+    }
+
+    /// Whether the target still stood when the last read had been done. If so, everything read in this freeze is of one
+    /// instant; if not, what was read since the last yes must be thrown away. Costs nothing: each answer of the freezer
+    /// says it, and it looks after it has read.
+    pub fn is_frozen(&self) -> bool {
+        self.memory.line.still.load(Ordering::Relaxed)
+    }
+
+    /// Wall time when the last thread had stopped.
+    pub fn frozen_start_ns(&self) -> i64 {
+        self.frozen_start_ns
+    }
+
+    /// `CLOCK_MONOTONIC` at that time: what Go's `nanotime` said to the target.
+    pub fn frozen_monotonic_ns(&self) -> i64 {
+        self.frozen_monotonic_ns
+    }
+
+    /// Resumes all threads and returns when they run. After an error they run as well: the freezer has ended.
+    pub fn resume(mut self) -> Result<Pause, FreezerError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<Pause, FreezerError> {
+        self.is_over = true;
+        let line = &self.memory.line;
+        line.still.store(false, Ordering::Relaxed);
+        match line.exchange(TargetCommand::Resume)?.0 {
+            TargetReply::Resumed(pause) => Ok(pause.into()),
+            other => Err(line.unexpected(other)),
+        }
+    }
+}
+
+impl Drop for FrozenTarget {
+    fn drop(&mut self) {
+        if !self.is_over {
+            // An error means that the freezer has ended: the target runs.
+            let _ = self.end();
+        }
+    }
+}
+
+impl RemoteMemory {
+    /// Whether the last range that could not be read could not because the process had ended (ESRCH,
+    /// process_vm_readv(2)).
+    pub fn is_gone(&self) -> bool {
+        self.line.errno.load(Ordering::Relaxed) == Errno::ESRCH as i32
+    }
+
+    /// All chunks, one behind the other into `buffer`.
+    fn read_chunks(
+        &self,
+        chunks: impl Iterator<Item = Chunk>,
+        buffer: &mut [u8],
+        whole: &mut [bool],
+    ) -> Result<(), FreezerError> {
+        let line = &self.line;
+        let ends = lock(&line.ends);
+        let (socket, window) = &*ends;
+        let slots: Vec<Slot<'_>> = (0..SLOTS).filter_map(|number| window.slot(number)).collect();
+        let mut at = 0;
+        let mut finish = |chunk: Chunk, slot: &Slot<'_>| {
+            line.await_read(socket)?;
+            slot.copy_data(&mut buffer[at..at + chunk.length]);
+            at += chunk.length;
+            chunk.of.iter().enumerate().for_each(|(i, of)| whole[*of] &= slot.whole(i));
+            Ok(())
+        };
+        let mut under_way = None;
+        for (number, chunk) in chunks.enumerate() {
+            let number = number % SLOTS;
+            slots[number].put_ranges(&chunk.ranges);
+            line.tell(socket, TargetCommand::Read { slot: number as u8, ranges: chunk.ranges.len() as u32 })?;
+            if let Some((before, slot)) = under_way.replace((chunk, &slots[number])) {
+                finish(before, slot)?;
+            }
+        }
+        under_way.map_or(Ok(()), |(last, slot)| finish(last, slot))
+    }
+}
+
+/// A piece of a range that the caller asked for, whole if the range is short.
+struct Piece {
+    of: usize,
+    range: Range,
+}
+
+/// Pieces that fit into a slot.
+#[derive(Default)]
+struct Chunk {
+    ranges: Vec<Range>,
+    /// Which of the caller's ranges each is of.
+    of: Vec<usize>,
+    /// Of all ranges.
+    length: usize,
+}
+
+impl Memory for RemoteMemory {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), Unreadable> {
+        let length = buffer.len();
+        let mut whole = [false];
+        self.read_many(&[Range { address, length }], buffer, &mut whole);
+        if whole[0] { Ok(()) } else { Err(Unreadable { address, length }) }
+    }
+
+    /// If the freezer has ended, nothing is whole, and the next call of the target says why.
+    ///
+    /// # Panics
+    ///
+    /// If the lengths disagree: that is an error of the caller.
+    fn read_many(&self, ranges: &[Range], buffer: &mut [u8], whole: &mut [bool]) {
+        assert_eq!(ranges.len(), whole.len(), "one answer a range");
+        let total = ranges.iter().try_fold(0usize, |sum, range| sum.checked_add(range.length));
+        assert_eq!(total, Some(buffer.len()), "the buffer has room for all ranges, and no more");
+        whole.fill(true);
+        if self.read_chunks(chunks(ranges), buffer, whole).is_err() {
+            self.line.still.store(false, Ordering::Relaxed);
+            whole.fill(false);
+        }
+    }
+}
+
+/// As much in each as fits, in their order.
+fn chunks(ranges: &[Range]) -> impl Iterator<Item = Chunk> {
+    let mut pieces = pieces(ranges).peekable();
+    std::iter::from_fn(move || {
+        let mut chunk = Chunk::default();
+        while let Some(piece) = pieces
+            .next_if(|piece| chunk.of.len() < RANGES_MAX && chunk.length + piece.range.length <= DATA_BYTES)
+        {
+            chunk.length += piece.range.length;
+            chunk.ranges.push(piece.range);
+            chunk.of.push(piece.of);
+        }
+        (!chunk.of.is_empty()).then_some(chunk)
+    })
+}
+
+/// In their order; a range that is longer than a slot in as many as it takes, an empty one in one.
+fn pieces(ranges: &[Range]) -> impl Iterator<Item = Piece> {
+    ranges.iter().enumerate().flat_map(|(of, range)| {
+        (0..range.length.div_ceil(DATA_BYTES).max(1)).map(move |i| {
+            let skip = i * DATA_BYTES;
+            // An address that wraps is not mapped, and fails.
+            let address = range.address.saturating_add(skip as u64);
+            Piece { of, range: Range { address, length: (range.length - skip).min(DATA_BYTES) } }
+        })
+    })
+}
+
+impl Line {
+    fn exchange(&self, command: TargetCommand) -> Result<(TargetReply, Vec<OwnedFd>), FreezerError> {
+        self.exchange_on(&lock(&self.ends).0, command)
+    }
+
+    fn exchange_on(
+        &self,
+        socket: &Socket,
+        command: TargetCommand,
+    ) -> Result<(TargetReply, Vec<OwnedFd>), FreezerError> {
+        self.tell(socket, command)?;
+        self.hear(socket)
+    }
+
+    fn tell(&self, socket: &Socket, command: TargetCommand) -> Result<(), FreezerError> {
+        socket.send(&command, &[]).map_err(|error| self.host.lost(socket, &error))
+    }
+
+    /// The answer to a read.
+    fn await_read(&self, socket: &Socket) -> Result<(), FreezerError> {
+        match self.hear(socket)?.0 {
+            TargetReply::Read(ReadRecord { errno, frozen }) => {
+                self.errno.store(errno, Ordering::Relaxed);
+                self.still.fetch_and(frozen, Ordering::Relaxed);
+                Ok(())
+            }
+            other => Err(self.unexpected_on(socket, other)),
+        }
+    }
+
+    fn hear(&self, socket: &Socket) -> Result<(TargetReply, Vec<OwnedFd>), FreezerError> {
+        socket.receive(FRAME_BYTES_MAX).map_err(|error| self.host.lost(socket, &error))
+    }
+
+    fn unexpected(&self, reply: TargetReply) -> FreezerError {
+        self.unexpected_on(&lock(&self.ends).0, reply)
+    }
+
+    /// What was said is no answer to what was asked: the conversation is over, and the freezer lets the target go.
+    fn unexpected_on(&self, socket: &Socket, reply: TargetReply) -> FreezerError {
+        socket.close();
+        match reply {
+            TargetReply::Refused(what) => FreezerError::Refused { what },
+            other => FreezerError::Ended { how: format!("it answered something else: {other:?}") },
+        }
+    }
+}
