@@ -154,6 +154,11 @@ impl Node {
         matches!(self.link, Link::Up { .. })
     }
 
+    /// Those that it holds something of.
+    pub fn orders(&self) -> impl Iterator<Item = OrderId> {
+        self.orders.keys().copied()
+    }
+
     fn connect(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.link = Link::Connecting { until: now.moment + WELCOME_WITHIN };
         effects.push(Effect::Connect);
