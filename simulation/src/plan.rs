@@ -175,16 +175,21 @@ fn clock(random: &mut Random) -> Clock {
 }
 
 fn host(name: String, faults_end_ns: u64, is_large: bool, random: &mut Random) -> Host {
-    let targets = if is_large { random.below(2) } else { random.below(7) };
+    let targets = match (is_large, random.below(10)) {
+        (true, _) => random.below(2),
+        (_, 0) => 0,
+        (_, 1) => random.between(8, 20),
+        _ => random.between(1, 6),
+    };
     let targets = (0..targets).map(|i| Target {
         pid: 100 + i as u32,
         program: PROGRAMS[random.below(PROGRAMS.len() as u64) as usize],
         goroutines: random.spread(1, 400),
-        is_refused: random.percent(8),
-        exits_at_ns: random.percent(12).then(|| random.below(faults_end_ns)),
-        freeze_ns: random.spread(100_000, 3 * SECOND),
-        decode_ns: if random.percent(3) { 310 * SECOND } else { random.spread(MILLISECOND, 8 * SECOND) },
-        fails_to_decode: random.percent(6),
+        is_refused: random.percent(4),
+        exits_at_ns: random.percent(8).then(|| random.below(faults_end_ns)),
+        freeze_ns: if random.percent(5) { 3 * SECOND } else { random.spread(10_000, 300 * MILLISECOND) },
+        decode_ns: if random.percent(1) { 310 * SECOND } else { random.spread(MILLISECOND, 8 * SECOND) },
+        fails_to_decode: random.percent(3),
     });
     Host {
         name,
@@ -197,7 +202,7 @@ fn host(name: String, faults_end_ns: u64, is_large: bool, random: &mut Random) -
 }
 
 fn asks(random: &mut Random, is_large: bool, hosts: usize, end_ns: u64) -> Vec<Ask> {
-    let orders = match (is_large, random.below(20)) {
+    let orders = match (is_large, random.below(40)) {
         (true, _) => 1 + random.below(2),
         // More than may wait.
         (_, 0) => 24,
@@ -216,13 +221,14 @@ fn asks(random: &mut Random, is_large: bool, hosts: usize, end_ns: u64) -> Vec<A
             1 => vec!["shop*".to_owned()],
             _ => Vec::new(),
         };
+        let shortest = if random.percent(70) { 20 * SECOND } else { 500 * MILLISECOND };
         let ask = Ask {
             at_ns,
             order,
             hosts,
             programs,
-            max_pause: random.percent(50).then(|| Duration::from_nanos(random.spread(MILLISECOND, 2 * SECOND))),
-            within: Duration::from_nanos(random.spread(500 * MILLISECOND, 90 * SECOND)),
+            max_pause: random.percent(50).then(|| Duration::from_nanos(random.spread(20 * MILLISECOND, 2 * SECOND))),
+            within: Duration::from_nanos(random.spread(shortest, 120 * SECOND)),
             cancel_at_ns: random.percent(15).then(|| (at_ns + random.spread(1, 20 * SECOND)).min(end_ns)),
         };
         if random.percent(35) {

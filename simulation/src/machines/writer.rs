@@ -121,10 +121,17 @@ impl World<'_> {
                 Event::Failed { class, reason: reason.to_owned() }
             }
         };
+        // What the thread says takes its time, too: orders may cross it.
+        let longest_ns = if self.now_ns < self.disk.slow_until_ns { self.disk.operation_ns } else { 2 * MILLISECOND };
+        let says_ns = self.random.below(longest_ns + 1);
+        self.after(says_ns, Occurrence::ThreadSays { run, event });
+    }
+
+    pub(super) fn thread_says(&mut self, run: u64, event: Event) {
         if let Some(state) = self.run_mut(run) {
             state.thread.task = None;
+            self.mail(Address::Writer(run), Mail::Writer(event));
         }
-        self.mail(Address::Writer(run), Mail::Writer(event));
     }
 
     fn disk_error(&self) -> Option<Step> {
