@@ -22,8 +22,11 @@ impl Log {
 
     pub fn line(&mut self, at_ns: u64, text: Arguments) {
         // A line that falls out lends its memory to the new one.
-        let mut line =
-            if self.kept.len() >= self.keep { self.kept.pop_front().unwrap_or_default() } else { String::new() };
+        let mut line = if self.kept.len() >= self.keep {
+            self.kept.pop_front().unwrap_or_default()
+        } else {
+            String::new()
+        };
         line.clear();
         let (s, ns) = (at_ns / crate::SECOND, at_ns % crate::SECOND);
         write!(line, "{s:4}.{ns:09} {text}").expect("a String takes everything");
@@ -31,7 +34,8 @@ impl Log {
         for word in line.as_bytes().chunks(8) {
             let mut bytes = [0; 8];
             bytes[..word.len()].copy_from_slice(word);
-            self.digest = (self.digest ^ u64::from_le_bytes(bytes)).wrapping_mul(0x0100_0000_01b3).rotate_left(29);
+            self.digest =
+                (self.digest ^ u64::from_le_bytes(bytes)).wrapping_mul(0x0100_0000_01b3).rotate_left(29);
         }
         self.lines += 1;
         self.kept.push_back(line);

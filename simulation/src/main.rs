@@ -42,7 +42,12 @@ fn replay(seed: u64) -> ExitCode {
     println!("{plan:#?}");
     let (report, log) = run_with_log(&plan, Planted::Nothing);
     log.iter().for_each(|line| println!("{line}"));
-    println!("{} events, {} s of virtual time, outcomes {:?}", report.events, report.virtual_ns / SECOND, report.outcomes);
+    println!(
+        "{} events, {} s of virtual time, outcomes {:?}",
+        report.events,
+        report.virtual_ns / SECOND,
+        report.outcomes
+    );
     match report.violation {
         None => ExitCode::SUCCESS,
         Some(violation) => {
@@ -52,7 +57,10 @@ fn replay(seed: u64) -> ExitCode {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "how fast the runs are is measured, and nothing in them depends on it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how fast the runs are is measured, and nothing in them depends on it"
+)]
 fn many(seeds: std::ops::Range<u64>) -> ExitCode {
     let began = std::time::Instant::now();
     let mut summary = Summary::default();

@@ -65,27 +65,74 @@ impl File {
 
 #[derive(Debug)]
 pub enum Observation<'a> {
-    Asked { order: u128 },
-    Answered { order: u128, outcome: &'a Outcome },
-    Began { run: Run, order: u128, within: Duration, members: BTreeSet<String> },
+    Asked {
+        order: u128,
+    },
+    Answered {
+        order: u128,
+        outcome: &'a Outcome,
+    },
+    Began {
+        run: Run,
+        order: u128,
+        within: Duration,
+        members: BTreeSet<String>,
+    },
     /// A node's answer was taken: so many targets, refused ones among them.
-    Ready { run: Run, node: String, targets: usize },
-    Ended { run: Run, outcome: &'a Outcome },
+    Ready {
+        run: Run,
+        node: String,
+        targets: usize,
+    },
+    Ended {
+        run: Run,
+        outcome: &'a Outcome,
+    },
     /// A result is whole on its node.
-    Captured { capture: CaptureNumber, order: u128, key: TargetKey, rows: u64, frozen_at_ns: u64 },
+    Captured {
+        capture: CaptureNumber,
+        order: u128,
+        key: TargetKey,
+        rows: u64,
+        frozen_at_ns: u64,
+    },
     /// The writer says that it has all of a target.
-    Written { run: Run, key: TargetKey },
+    Written {
+        run: Run,
+        key: TargetKey,
+    },
     /// A file has got its name.
-    Named { run: Run, file: &'a File },
+    Named {
+        run: Run,
+        file: &'a File,
+    },
     /// A file that was ordered to be deleted may have stayed, because its host went down.
-    MayHaveStayed { order: u128 },
-    Frozen { freeze: u64, budget_ns: u64 },
-    Resumed { freeze: u64 },
-    Admitted { session: u64, name: &'a str },
-    Closed { session: u64 },
-    Waiting { orders: usize },
-    Loading { streams: usize },
-    NodeOrders { orders: usize },
+    MayHaveStayed {
+        order: u128,
+    },
+    Frozen {
+        freeze: u64,
+        budget_ns: u64,
+    },
+    Resumed {
+        freeze: u64,
+    },
+    Admitted {
+        session: u64,
+        name: &'a str,
+    },
+    Closed {
+        session: u64,
+    },
+    Waiting {
+        orders: usize,
+    },
+    Loading {
+        streams: usize,
+    },
+    NodeOrders {
+        orders: usize,
+    },
 }
 
 /// How the world is at the end, when it must have become quiet.
@@ -216,8 +263,12 @@ impl Oracles {
                 }
             }
             Observation::Waiting { orders } => self.bound("orders wait", orders, ORDERS_WAITING_MAX),
-            Observation::Loading { streams } => self.bound("streams are handed to the writer", streams, SENDERS_MAX),
-            Observation::NodeOrders { orders } => self.bound("orders are held by a node", orders, ORDERS_PER_NODE_MAX),
+            Observation::Loading { streams } => {
+                self.bound("streams are handed to the writer", streams, SENDERS_MAX)
+            }
+            Observation::NodeOrders { orders } => {
+                self.bound("orders are held by a node", orders, ORDERS_PER_NODE_MAX)
+            }
         }
     }
 
@@ -351,7 +402,10 @@ impl Oracles {
                     }
                 }
                 (Outcome::Committed { .. }, None) => {
-                    self.violate(Oracle::Files, format!("the file of order {order} was promised and is not there"));
+                    self.violate(
+                        Oracle::Files,
+                        format!("the file of order {order} was promised and is not there"),
+                    );
                 }
                 (Outcome::Failed { .. }, Some(_)) if !self.may_have_stayed.contains(&order) => {
                     self.violate(Oracle::Files, format!("order {order} failed, and there is a file"));
@@ -361,7 +415,10 @@ impl Oracles {
             self.answers.insert(order, outcome);
         }
         for (order, file) in end.files.iter().filter(|(_, file)| !file.is_whole) {
-            self.violate(Oracle::Files, format!("order {order} has a half file of {} rows", file.goroutines()));
+            self.violate(
+                Oracle::Files,
+                format!("order {order} has a half file of {} rows", file.goroutines()),
+            );
         }
     }
 }

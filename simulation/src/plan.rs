@@ -84,26 +84,63 @@ pub struct Ask {
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Each end notices at its own time.
-    ConnectionLost { host: usize, node_after_ns: u64, coordinator_after_ns: u64 },
+    ConnectionLost {
+        host: usize,
+        node_after_ns: u64,
+        coordinator_after_ns: u64,
+    },
     /// Nothing passes in either direction.
-    Partition { host: usize, for_ns: u64 },
+    Partition {
+        host: usize,
+        for_ns: u64,
+    },
     /// Nothing passes in one direction.
-    Stall { host: usize, to_coordinator: bool, for_ns: u64 },
-    NodeCrash { host: usize, down_ns: u64 },
-    CoordinatorCrash { down_ns: u64, loses_power: bool },
-    ClockJump { host: Option<usize>, by_ns: i64 },
-    DiskFull { for_ns: u64 },
-    DiskFails { for_ns: u64 },
+    Stall {
+        host: usize,
+        to_coordinator: bool,
+        for_ns: u64,
+    },
+    NodeCrash {
+        host: usize,
+        down_ns: u64,
+    },
+    CoordinatorCrash {
+        down_ns: u64,
+        loses_power: bool,
+    },
+    ClockJump {
+        host: Option<usize>,
+        by_ns: i64,
+    },
+    DiskFull {
+        for_ns: u64,
+    },
+    DiskFails {
+        for_ns: u64,
+    },
     /// Each operation takes so long.
-    DiskSlow { for_ns: u64, operation_ns: u64 },
+    DiskSlow {
+        for_ns: u64,
+        operation_ns: u64,
+    },
     /// The next commit that comes to this step loses power there.
-    PowerLostAtStep { step: usize, down_ns: u64 },
+    PowerLostAtStep {
+        step: usize,
+        down_ns: u64,
+    },
     /// The next stream's opening is late.
-    StreamLate { host: usize, by_ns: u64 },
+    StreamLate {
+        host: usize,
+        by_ns: u64,
+    },
     /// The next stream is opened twice.
-    StreamTwice { host: usize },
+    StreamTwice {
+        host: usize,
+    },
     /// A part of the next stream is missing.
-    StreamCorrupt { host: usize },
+    StreamCorrupt {
+        host: usize,
+    },
 }
 
 impl Fault {
@@ -227,7 +264,9 @@ fn asks(random: &mut Random, is_large: bool, hosts: usize, end_ns: u64) -> Vec<A
             order,
             hosts,
             programs,
-            max_pause: random.percent(50).then(|| Duration::from_nanos(random.spread(20 * MILLISECOND, 2 * SECOND))),
+            max_pause: random
+                .percent(50)
+                .then(|| Duration::from_nanos(random.spread(20 * MILLISECOND, 2 * SECOND))),
             within: Duration::from_nanos(random.spread(shortest, 120 * SECOND)),
             cancel_at_ns: random.percent(15).then(|| (at_ns + random.spread(1, 20 * SECOND)).min(end_ns)),
         };
@@ -253,8 +292,16 @@ fn fault(at_ns: u64, end_ns: u64, hosts: usize, asks: &[Ask], random: &mut Rando
     let mut span = |longest: u64| random.spread(MILLISECOND, longest).min(end_ns - at_ns).max(1);
     let (short, long) = (span(6 * SECOND), span(40 * SECOND));
     match random.below(16) {
-        0 | 1 => Fault::ConnectionLost { host, node_after_ns: short, coordinator_after_ns: random.below(short + 1) },
-        2 => Fault::ConnectionLost { host, node_after_ns: random.below(short + 1), coordinator_after_ns: short },
+        0 | 1 => Fault::ConnectionLost {
+            host,
+            node_after_ns: short,
+            coordinator_after_ns: random.below(short + 1),
+        },
+        2 => Fault::ConnectionLost {
+            host,
+            node_after_ns: random.below(short + 1),
+            coordinator_after_ns: short,
+        },
         3 => Fault::Partition { host, for_ns: long },
         4 => Fault::Stall { host, to_coordinator: random.percent(50), for_ns: long },
         5 | 6 => Fault::NodeCrash { host, down_ns: short },

@@ -85,7 +85,8 @@ fn kind(outcome: &Outcome) -> &'static str {
 /// Drops faults and orders one by one for as long as the same oracle fails.
 pub fn shrink(plan: &Plan, planted: Planted, oracle: Oracle) -> Plan {
     let fails = |plan: &Plan| {
-        let report = if oracle == Oracle::Determinism { run_twice(plan, planted) } else { run(plan, planted) };
+        let report =
+            if oracle == Oracle::Determinism { run_twice(plan, planted) } else { run(plan, planted) };
         report.violation.is_some_and(|violation| violation.oracle == oracle)
     };
     let mut smallest = plan.clone();

@@ -44,7 +44,8 @@ impl World<'_> {
         let file = self.disk.named(order).filter(|_| !is_known);
         if let Some(file) = file {
             let goroutines = file.goroutines();
-            let outcome = Outcome::Committed { complete: file.is_complete, goroutines, bytes: goroutines * 100 };
+            let outcome =
+                Outcome::Committed { complete: file.is_complete, goroutines, bytes: goroutines * 100 };
             return self.answer_client(order, &outcome);
         }
         self.mail(Address::Coordinator, Mail::Coordinator(Event::Order(asked)));

@@ -46,7 +46,7 @@ pub struct Run {
 impl World<'_> {
     pub(super) fn start_coordinator(&mut self) {
         if self.coordinator.is_none() {
-            self.disk.remove_half_files();
+            self.disk.recover();
             self.coordinator = Some(CoordinatorProcess::default());
         }
     }
@@ -78,7 +78,9 @@ impl World<'_> {
         let now = self.now(None);
         let Some(process) = &mut self.coordinator else { return };
         let machine = session::Session::new(now);
-        process.sessions.insert(number, SessionActor { machine, connection, name: String::new(), generation: None });
+        process
+            .sessions
+            .insert(number, SessionActor { machine, connection, name: String::new(), generation: None });
         self.set_wake(Address::Session(number));
     }
 
@@ -136,7 +138,9 @@ impl World<'_> {
             session::Effect::Report(session::Report::Message(message)) => {
                 coordinator::Event::Message { session: id, message }
             }
-            session::Effect::Report(session::Report::Closed { .. }) => coordinator::Event::Closed { session: id },
+            session::Effect::Report(session::Report::Closed { .. }) => {
+                coordinator::Event::Closed { session: id }
+            }
         };
         self.mail(Address::Coordinator, Mail::Coordinator(event));
     }

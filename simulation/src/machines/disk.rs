@@ -92,9 +92,11 @@ impl Disk {
         gone.iter().for_each(|order| drop(self.named.remove(order)));
     }
 
-    /// What a coordinator does first.
-    pub fn remove_half_files(&mut self) {
+    /// What a coordinator does first. A file that was renamed before a crash will be promised to whoever asks for it, so its
+    /// name is brought to the disk now.
+    pub fn recover(&mut self) {
         self.making.clear();
+        self.sync_folder();
     }
 
     pub fn named_files(&self) -> BTreeMap<u128, File> {

@@ -52,7 +52,8 @@ impl World<'_> {
     pub(super) fn delay(&mut self) -> u64 {
         let network = self.plan.network;
         let jitter = self.random.below(network.delay_ns / 2 + 1);
-        let slow = if self.random.percent(network.slow_percent) { self.random.below(500 * MILLISECOND) } else { 0 };
+        let slow =
+            if self.random.percent(network.slow_percent) { self.random.below(500 * MILLISECOND) } else { 0 };
         network.delay_ns + jitter + slow
     }
 
@@ -216,7 +217,9 @@ impl World<'_> {
         let (order, target) = (stream.order, stream.target);
         let host = &self.plan.hosts[stream.host];
         let is_open = self.is_open(stream.connection, Wire::Coordinator);
-        let Some(session) = self.connections.get(&stream.connection).map(|known| known.session) else { return };
+        let Some(session) = self.connections.get(&stream.connection).map(|known| known.session) else {
+            return;
+        };
         let Some(process) = &self.coordinator else { return };
         let generation = process.sessions.get(&session).and_then(|session| session.generation);
         let run = process.runs.iter().find(|(_, run)| run.order == order && !run.snapshot.has_ended());

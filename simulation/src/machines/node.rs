@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use stillframe_actors::glob;
 use stillframe_actors::machine::Machine;
 use stillframe_actors::{capture, node};
-use stillframe_actors::glob;
 use stillframe_wire::facts::{HostFacts, PauseWindow};
 use stillframe_wire::message::{
     FailureClass, InstanceId, OrderId, ReadyTarget, Refusal, Selector, TargetId, ToCoordinator,
@@ -223,7 +223,8 @@ impl World<'_> {
         process.captures.insert(number, actor);
         // One that was told to end has that in its mailbox.
         if is_left && before.is_some_and(|before| !self.has_mail(Address::Capture(host, before))) {
-            self.oracles.violate(Oracle::Bounds, format!("host {host} captures {target:?} of {order:?} twice"));
+            self.oracles
+                .violate(Oracle::Bounds, format!("host {host} captures {target:?} of {order:?} twice"));
         }
         self.set_wake(Address::Capture(host, number));
     }

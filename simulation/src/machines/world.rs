@@ -14,11 +14,11 @@ use super::coordinator::CoordinatorProcess;
 use super::disk::Disk;
 use super::network::{Connection, Stream, Wire};
 use super::node::NodeHost;
+use crate::SECOND;
 use crate::log::Log;
 use crate::oracle::{End, Observation, Oracle, Oracles};
 use crate::plan::{Clock, Plan};
 use crate::random::Random;
-use crate::SECOND;
 
 /// After the faults' end: the longest order, the finishing of its file, and reconnecting. Orders queue behind each other.
 const QUIET_WITHIN: u64 = 6 * 3_600 * SECOND;
@@ -110,26 +110,67 @@ impl fmt::Debug for Mail {
 #[derive(Debug)]
 pub enum Occurrence {
     Wake(Address),
-    Connect { host: usize, incarnation: u64, attempt: u64 },
-    Connected { connection: u64 },
-    ToNode { connection: u64, message: ToNode },
-    ToCoordinator { connection: u64, message: ToCoordinator },
+    Connect {
+        host: usize,
+        incarnation: u64,
+        attempt: u64,
+    },
+    Connected {
+        connection: u64,
+    },
+    ToNode {
+        connection: u64,
+        message: ToNode,
+    },
+    ToCoordinator {
+        connection: u64,
+        message: ToCoordinator,
+    },
     /// The other end has closed it, or it is given up.
-    ConnectionLost { connection: u64, end: Wire },
-    StreamOpened { stream: u64 },
-    StreamClosed { stream: u64 },
-    Found { host: usize, incarnation: u64, order: OrderId, targets: Vec<ReadyTarget> },
-    Resume { host: usize, freeze: u64 },
-    Decoded { host: usize, capture: u64 },
-    ThreadStep { run: u64, step: u64 },
-    ThreadSays { run: u64, event: writer::state::Event },
+    ConnectionLost {
+        connection: u64,
+        end: Wire,
+    },
+    StreamOpened {
+        stream: u64,
+    },
+    StreamClosed {
+        stream: u64,
+    },
+    Found {
+        host: usize,
+        incarnation: u64,
+        order: OrderId,
+        targets: Vec<ReadyTarget>,
+    },
+    Resume {
+        host: usize,
+        freeze: u64,
+    },
+    Decoded {
+        host: usize,
+        capture: u64,
+    },
+    ThreadStep {
+        run: u64,
+        step: u64,
+    },
+    ThreadSays {
+        run: u64,
+        event: writer::state::Event,
+    },
     Fault(usize),
     Restart(Option<usize>),
-    Exists { host: usize, exists: bool },
+    Exists {
+        host: usize,
+        exists: bool,
+    },
     Ask(usize),
     Cancel(usize),
     /// A client whose order was cut off asks again.
-    AskAgain { order: u128 },
+    AskAgain {
+        order: u128,
+    },
 }
 
 pub struct World<'a> {

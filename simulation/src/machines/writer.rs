@@ -78,7 +78,8 @@ impl World<'_> {
 
     pub(super) fn next_step(&mut self, run: u64, wait_ns: u64) {
         let is_slow = self.now_ns < self.disk.slow_until_ns;
-        let operation_ns = if is_slow { self.disk.operation_ns } else { self.random.spread(1_000, 2 * MILLISECOND) };
+        let operation_ns =
+            if is_slow { self.disk.operation_ns } else { self.random.spread(1_000, 2 * MILLISECOND) };
         let Some(state) = self.run_mut(run) else { return };
         state.thread.step += 1;
         let step = state.thread.step;
@@ -122,7 +123,8 @@ impl World<'_> {
             }
         };
         // What the thread says takes its time, too: orders may cross it.
-        let longest_ns = if self.now_ns < self.disk.slow_until_ns { self.disk.operation_ns } else { 2 * MILLISECOND };
+        let longest_ns =
+            if self.now_ns < self.disk.slow_until_ns { self.disk.operation_ns } else { 2 * MILLISECOND };
         let says_ns = self.random.below(longest_ns + 1);
         self.after(says_ns, Occurrence::ThreadSays { run, event });
     }
@@ -183,7 +185,8 @@ impl World<'_> {
         }
         let host = &self.hosts[stream.host];
         let captures = host.process.as_ref().map(|process| &process.captures);
-        let is_blocked = now_ns < host.link.partitioned_until.max(host.link.stalled_until[Wire::Coordinator as usize]);
+        let is_blocked =
+            now_ns < host.link.partitioned_until.max(host.link.stalled_until[Wire::Coordinator as usize]);
         let spool = captures.and_then(|captures| captures.get(&stream.capture)?.spool);
         let (is_open, is_corrupt, is_alive) = (stream.is_open, stream.is_corrupt, captures.is_some());
         let Some(spool) = spool.filter(|_| is_open && !is_blocked) else {
@@ -193,7 +196,11 @@ impl World<'_> {
             // Nothing comes, and nobody says why.
             let Some(state) = self.run_mut(run) else { return Step::Wait };
             let since = *state.thread.waits_since_ns.get_or_insert(now_ns);
-            return if now_ns - since >= READ_STALL { Step::Broken("nothing came any more") } else { Step::Wait };
+            return if now_ns - since >= READ_STALL {
+                Step::Broken("nothing came any more")
+            } else {
+                Step::Wait
+            };
         };
         let first = progress * PART_ROWS;
         let rows = self.disk.file(run).rows.entry(key).or_default();
