@@ -154,6 +154,11 @@ impl Node {
         matches!(self.link, Link::Up { .. })
     }
 
+    /// Those that it holds something of.
+    pub fn orders(&self) -> impl Iterator<Item = OrderId> {
+        self.orders.keys().copied()
+    }
+
     fn connect(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.link = Link::Connecting { until: now.moment + WELCOME_WITHIN };
         effects.push(Effect::Connect);
@@ -241,7 +246,8 @@ impl Node {
         lead_ns: u64,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(state) = self.orders.get_mut(&order) else { return };
+        // An order that was cancelled and came again is looked for twice: the first answer counts.
+        let Some(state) = self.orders.get_mut(&order).filter(|state| state.ready.is_none()) else { return };
         for late in targets.iter_mut().skip(TARGETS_PER_NODE_MAX - 1) {
             let reason =
                 format!("one order captures at most {} processes of a node", TARGETS_PER_NODE_MAX - 1);

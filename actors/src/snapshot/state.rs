@@ -156,8 +156,14 @@ impl Snapshot {
         message: ToCoordinator,
         effects: &mut Vec<Effect>,
     ) {
-        if self.nodes.get(&node).is_none_or(|state| state.member.generation != generation) {
-            return;
+        match self.nodes.get(&node) {
+            // It holds the same order from before a restart of the coordinator, and came back when this one had begun.
+            None => {
+                let reason = "the order began again without this node".to_owned();
+                return effects.push(plain(&node, ToNode::Cancel { order: self.order.id, reason }));
+            }
+            Some(state) if state.member.generation != generation => return,
+            Some(_) => {}
         }
         match message {
             ToCoordinator::Ready(ready) => self.ready(&node, ready, effects),

@@ -4,7 +4,7 @@
 //! Streams are loaded one after the other. The others wait, and QUIC's flow control makes their nodes wait, so that memory
 //! is bounded by windows and not by results. A stream that breaks leaves nothing behind in the file.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use stillframe_wire::message::FailureClass;
 
@@ -82,14 +82,20 @@ pub enum Effect {
 pub struct Writer {
     tasks: VecDeque<Task>,
     at_hand: Option<Task>,
+    /// What is in the file.
+    loaded: BTreeSet<TargetKey>,
     closed: bool,
 }
 
 impl Writer {
     fn start_next(&mut self, effects: &mut Vec<Effect>) {
-        if self.at_hand.is_none()
+        while self.at_hand.is_none()
             && let Some(task) = self.tasks.pop_front()
         {
+            // It was given up while its last rows were written: it is not missing.
+            if matches!(&task, Task::LostTarget { key, .. } if self.loaded.contains(key)) {
+                continue;
+            }
             effects.push(Effect::Task(task.clone()));
             self.at_hand = Some(task);
         }
@@ -130,6 +136,7 @@ impl Writer {
     fn done(&mut self, done: Done, effects: &mut Vec<Effect>) {
         let snapshot = match (self.at_hand.take(), done) {
             (Some(Task::Load { stream, key }), Done::Loaded { goroutines }) => {
+                self.loaded.insert(key.clone());
                 effects.push(Effect::Written { key: key.clone() });
                 SnapshotEvent::Written { stream, key, goroutines }
             }

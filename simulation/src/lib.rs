@@ -1,0 +1,22 @@
+//! A whole cluster in one thread: seeded, in virtual time, with faults and oracles.
+//!
+//! * [`plan`]: what is drawn from a seed: hosts, targets, clocks, orders, faults and their times.
+//! * [`oracle`]: what must hold whatever happens; it is told what happens in a vocabulary that knows no machinery.
+//! * [`machines`]: the actors' pure state machines, a model of everything around them, and one event loop.
+//! * [`run`]: one seed, many seeds, and the smallest plan that still fails.
+//!
+//! The same seed gives the same run, byte for byte of its log. All times are nanoseconds of virtual time since the run's
+//! beginning, unless a name says otherwise.
+#![forbid(unsafe_code)]
+
+pub mod log;
+pub mod machines;
+pub mod oracle;
+pub mod plan;
+pub mod random;
+pub mod run;
+
+/// Nanoseconds.
+pub const MILLISECOND: u64 = 1_000_000;
+/// Nanoseconds.
+pub const SECOND: u64 = 1_000_000_000;
