@@ -1,5 +1,6 @@
 //! What the end-to-end tests share.
 //!
+//! * [`agent`]: a snapshot under way, and the two processes that take it.
 //! * [`programs`]: the Go programs of `tests/programs`, built for each version and in each way, and running ones.
 //! * [`traceback`]: Go's own traceback text, taken apart. It is the oracle: nothing here knows how Stillframe reads Go.
 //! * [`stillframe`]: the command line under test.
@@ -12,6 +13,7 @@
 //! Nothing in the workspace depends on this crate.
 #![forbid(unsafe_code)]
 
+pub mod agent;
 pub mod health;
 pub mod planted;
 pub mod process_state;
