@@ -172,7 +172,7 @@ fn capture_again_and_again(program: &Program, snapshots: usize) -> (Tally, Healt
     let cgo = program.kind == Kind::Cgo;
     let mut problems = Vec::new();
     let mut tally = Tally::default();
-    let mut captures = Captures::new(freezer());
+    let captures = Captures::new(freezer());
     let before = Health::reset_gap(port);
     let mut last = before.clone();
     while tally.snapshots < snapshots && tally.late < snapshots {

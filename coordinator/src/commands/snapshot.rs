@@ -177,7 +177,7 @@ fn capture_all(
     }
     let progress = Progress::start();
     let options = Options { max_pause: file.arguments.max_pause };
-    let mut captures = freezer.map_or_else(Captures::default, Captures::new);
+    let captures = freezer.map_or_else(Captures::default, Captures::new);
     let mut lost: Vec<(LostProcess, Failure)> = Vec::new();
     for (index, target) in targets.iter().enumerate() {
         let name = target.pid.map_or_else(|| "core file".to_owned(), |pid| format!("pid {pid}"));
