@@ -170,7 +170,7 @@ impl World<'_> {
             Effect::Start { order, members } => return self.start_run(order, members),
             Effect::ToSnapshot { order, event } => {
                 let runs = self.coordinator.iter().flat_map(|process| &process.runs);
-                let run = runs.filter(|(_, run)| run.order == order).map(|(number, _)| *number).last();
+                let run = runs.filter(|(_, run)| run.order == order).map(|(number, _)| *number).next_back();
                 if let Some(run) = run {
                     self.mail(Address::Snapshot(run), Mail::Snapshot(event));
                 }

@@ -291,9 +291,17 @@ impl<'a> World<'a> {
             return now_ns > self.plan.faults_end_ns + QUIET_WITHIN;
         }
         let quiet_ns = now_ns - *quiet_since.get_or_insert(now_ns);
-        let mut processes = self.hosts.iter().filter_map(|host| host.process.as_ref());
+        // A node may believe for a while that it is registered with a coordinator that was restarted since.
+        let is_known =
+            |name: &str| self.coordinator.as_ref().is_some_and(|c| c.machine.nodes().contains_key(name));
         let is_settled = |process: &NodeProcess| process.machine.is_registered() && process.orders() == 0;
-        quiet_ns > SETTLED_WITHIN || (quiet_ns > 3 * SECOND && processes.all(is_settled))
+        let mut hosts = self.hosts.iter().zip(&self.plan.hosts);
+        let mut all_settled = || {
+            hosts.all(|(host, plan)| {
+                host.process.as_ref().is_none_or(|p| is_settled(p) && is_known(&plan.name))
+            })
+        };
+        quiet_ns > SETTLED_WITHIN || (quiet_ns > 3 * SECOND && all_settled())
     }
 
     fn end(&self) -> End {
