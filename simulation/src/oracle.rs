@@ -12,7 +12,7 @@ use stillframe_wire::limits::{ORDERS_PER_NODE_MAX, ORDERS_WAITING_MAX, SENDERS_M
 
 use crate::SECOND;
 
-/// From an order's deadline, and that for finishing its file, to its end: an event loop's turn, and no more.
+/// After an order's deadline, and after that for finishing its file: an event loop's turn, and no more.
 const GRACE_NS: u64 = SECOND;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +83,10 @@ pub enum Observation<'a> {
         run: Run,
         node: String,
         targets: usize,
+    },
+    /// Nothing more is to come, and the file is to be finished.
+    Collected {
+        run: Run,
     },
     Ended {
         run: Run,
@@ -213,7 +217,7 @@ impl Oracles {
                 self.answers.insert(order, outcome.clone());
             }
             Observation::Began { run, order, within, members } => {
-                let until_ns = now_ns + (within + FINISH_WITHIN).as_nanos() as u64 + GRACE_NS;
+                let until_ns = now_ns + within.as_nanos() as u64 + GRACE_NS;
                 self.running.insert((until_ns, run));
                 let (targets, written) = (BTreeMap::new(), BTreeSet::new());
                 let state =
@@ -225,6 +229,12 @@ impl Oracles {
                 if known.is_some() {
                     self.violate(Oracle::Orders, format!("{node} answered twice"));
                 }
+            }
+            Observation::Collected { run } => {
+                let Some(state) = self.runs.get_mut(&run) else { return };
+                self.running.remove(&(state.until_ns, run));
+                state.until_ns = now_ns + FINISH_WITHIN.as_nanos() as u64 + GRACE_NS;
+                self.running.insert((state.until_ns, run));
             }
             Observation::Ended { run, outcome } => self.ended(run, outcome),
             Observation::Captured { capture, order, key, rows, frozen_at_ns } => {

@@ -34,7 +34,7 @@ pub struct Host {
     /// Listing processes and loading their builds.
     pub find_ns: u64,
     pub lead_ns: u64,
-    /// Exists only for this time: another host that was given a name that is taken.
+    /// Exists only for this time, and does not come back.
     pub exists: Option<(u64, u64)>,
 }
 
@@ -171,9 +171,13 @@ impl Plan {
         let mut random = Random::new(seed, 1);
         let is_large = random.percent(1);
         let count = if is_large { random.between(100, 1001) } else { random.between(1, 9) } as usize;
-        let faults_end_ns = if is_large { 20 * SECOND } else { random.between(20, 120) * SECOND };
+        let faults_end_ns = if is_large { 12 * SECOND } else { random.between(20, 120) * SECOND };
         let mut hosts: Vec<Host> =
             (0..count).map(|i| host(format!("host-{i}"), faults_end_ns, is_large, &mut random)).collect();
+        if count > 1 && random.percent(25) {
+            // Taken out of service, in the midst of whatever it does.
+            hosts[1].exists = Some((0, random.between(faults_end_ns / 4, faults_end_ns)));
+        }
         if random.percent(15) {
             let from = random.below(faults_end_ns / 2);
             let mut twin = host("host-0".to_owned(), faults_end_ns, is_large, &mut random);
@@ -221,7 +225,7 @@ fn host(name: String, faults_end_ns: u64, is_large: bool, random: &mut Random) -
     let targets = (0..targets).map(|i| Target {
         pid: 100 + i as u32,
         program: PROGRAMS[random.below(PROGRAMS.len() as u64) as usize],
-        goroutines: random.spread(1, 400),
+        goroutines: random.spread(1, 2_000),
         is_refused: random.percent(4),
         exits_at_ns: random.percent(8).then(|| random.below(faults_end_ns)),
         freeze_ns: if random.percent(5) { 3 * SECOND } else { random.spread(10_000, 300 * MILLISECOND) },
@@ -291,7 +295,7 @@ fn fault(at_ns: u64, end_ns: u64, hosts: usize, asks: &[Ask], random: &mut Rando
     let host = random.below(hosts as u64) as usize;
     let mut span = |longest: u64| random.spread(MILLISECOND, longest).min(end_ns - at_ns).max(1);
     let (short, long) = (span(6 * SECOND), span(40 * SECOND));
-    match random.below(16) {
+    match random.below(18) {
         0 | 1 => Fault::ConnectionLost {
             host,
             node_after_ns: short,
@@ -317,7 +321,7 @@ fn fault(at_ns: u64, end_ns: u64, hosts: usize, asks: &[Ask], random: &mut Rando
         12 => Fault::PowerLostAtStep { step: random.below(5) as usize, down_ns: short },
         13 => Fault::StreamLate { host, by_ns: random.spread(MILLISECOND, 40 * SECOND) },
         14 => Fault::StreamTwice { host },
-        _ if asks.len() > 3 => Fault::CoordinatorCrash { down_ns: short, loses_power: false },
+        15 if asks.len() > 3 => Fault::CoordinatorCrash { down_ns: short, loses_power: false },
         _ => Fault::StreamCorrupt { host },
     }
 }

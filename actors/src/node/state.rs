@@ -347,7 +347,11 @@ impl Machine for Node {
 
     fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
         match event {
-            Event::Start => self.connect(now, effects),
+            Event::Start => {
+                if matches!(self.link, Link::Down { .. }) {
+                    self.connect(now, effects);
+                }
+            }
             Event::Connected => {
                 if matches!(self.link, Link::Connecting { .. }) {
                     self.link = Link::Greeting { until: now.moment + WELCOME_WITHIN };

@@ -11,7 +11,7 @@ use stillframe_actors::session::state as session;
 use stillframe_actors::snapshot::state::Snapshot;
 use stillframe_actors::snapshot::{self, Member, WriterOrder};
 use stillframe_actors::writer::state as writer;
-use stillframe_wire::message::{Generation, OrderId};
+use stillframe_wire::message::{Generation, OrderId, ToCoordinator, ToNode};
 
 use super::network::Wire;
 use super::world::{Address, Mail, Occurrence, Planted, World};
@@ -170,7 +170,7 @@ impl World<'_> {
             Effect::Start { order, members } => return self.start_run(order, members),
             Effect::ToSnapshot { order, event } => {
                 let runs = self.coordinator.iter().flat_map(|process| &process.runs);
-                let run = runs.filter(|(_, run)| run.order == order).map(|(number, _)| *number).last();
+                let run = runs.filter(|(_, run)| run.order == order).map(|(number, _)| *number).next_back();
                 if let Some(run) = run {
                     self.mail(Address::Snapshot(run), Mail::Snapshot(event));
                 }
@@ -213,6 +213,17 @@ impl World<'_> {
 
     pub(super) fn snapshot_event(&mut self, number: u64, event: snapshot::Event) {
         let now = self.now(None);
+        if self.planted == Planted::Unlimited
+            && let snapshot::Event::FromNode {
+                node,
+                message: ToCoordinator::Captured { order, target, .. },
+                ..
+            } = &event
+        {
+            let message = coordinator::NodeMessage::Plain(ToNode::Send { order: *order, target: *target });
+            let event = coordinator::Event::ToNode { node: node.clone(), message };
+            self.mail(Address::Coordinator, Mail::Coordinator(event));
+        }
         let Some(run) = self.run_mut(number) else { return };
         if let snapshot::Event::Written { stream, .. } | snapshot::Event::Broken { stream, .. } = &event {
             run.loading.remove(&stream.0);
@@ -231,7 +242,6 @@ impl World<'_> {
     }
 
     fn snapshot_effect(&mut self, number: u64, effect: snapshot::Effect) {
-        let unlimited = self.planted == Planted::Unlimited;
         let Some(run) = self.run_mut(number) else { return };
         let order = run.order;
         match effect {
@@ -240,16 +250,16 @@ impl World<'_> {
                 self.mail(Address::Coordinator, Mail::Coordinator(event));
             }
             snapshot::Effect::Writer(writer_order) => {
-                match &writer_order {
-                    WriterOrder::Load { stream, .. } => drop(run.loading.insert(stream.0)),
-                    WriterOrder::Drop { stream } if !unlimited => drop(run.loading.remove(&stream.0)),
-                    _ => {}
+                if let WriterOrder::Load { stream, key } = writer_order {
+                    return self.load_now(number, stream, key);
                 }
-                let streams = run.loading.len();
-                self.observe(Observation::Loading { streams });
+                if let WriterOrder::Drop { stream } = &writer_order {
+                    run.loading.remove(&stream.0);
+                }
                 self.mail(Address::Writer(number), Mail::Writer(writer::Event::Order(writer_order)));
             }
             snapshot::Effect::Link => {
+                self.observe(Observation::Collected { run: number });
                 self.mail(Address::Linker(number), Mail::Linker(linker::Event::Join));
             }
             snapshot::Effect::Progress(Progress::Ready { node, targets, refused }) => {
@@ -262,6 +272,16 @@ impl World<'_> {
                 self.mail(Address::Coordinator, Mail::Coordinator(event));
             }
         }
+    }
+
+    /// A stream goes to the writer.
+    pub(super) fn load_now(&mut self, number: u64, stream: snapshot::StreamId, key: snapshot::TargetKey) {
+        let Some(run) = self.run_mut(number) else { return };
+        run.loading.insert(stream.0);
+        let streams = run.loading.len();
+        self.observe(Observation::Loading { streams });
+        let order = WriterOrder::Load { stream, key };
+        self.mail(Address::Writer(number), Mail::Writer(writer::Event::Order(order)));
     }
 
     pub(super) fn linker_event(&mut self, number: u64, event: linker::Event) {

@@ -7,7 +7,7 @@
 use stillframe_actors::{node, session, snapshot};
 use stillframe_wire::message::{OrderId, TargetId, ToCoordinator, ToNode};
 
-use super::world::{Address, Mail, Occurrence, World};
+use super::world::{Address, Mail, Occurrence, Planted, World};
 use crate::{MILLISECOND, SECOND};
 
 /// An end of a connection; messages are named by the end where they arrive.
@@ -223,13 +223,15 @@ impl World<'_> {
         let Some(process) = &self.coordinator else { return };
         let generation = process.sessions.get(&session).and_then(|session| session.generation);
         let run = process.runs.iter().find(|(_, run)| run.order == order && !run.snapshot.has_ended());
-        let (Some(generation), Some((run, _)), true) = (generation, run, is_open) else {
+        let (Some(generation), Some(run), true) = (generation, run.map(|(run, _)| *run), is_open) else {
             return self.drop_stream(number);
         };
         let key = snapshot::TargetKey { node: host.name.clone(), target };
+        if self.planted == Planted::Unlimited {
+            return self.load_now(run, snapshot::StreamId(number), key);
+        }
         let event = snapshot::Event::Stream { stream: snapshot::StreamId(number), key, generation };
-        let to = Address::Snapshot(*run);
-        self.mail(to, Mail::Snapshot(event));
+        self.mail(Address::Snapshot(run), Mail::Snapshot(event));
     }
 
     /// The coordinator wants no more of it.

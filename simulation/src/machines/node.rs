@@ -80,11 +80,11 @@ impl World<'_> {
             return;
         }
         self.hosts[host].incarnations += 1;
-        let instance = InstanceId(self.random.next());
+        let instance = InstanceId(self.random.draw());
         let facts = HostFacts { hostname: format!("machine-{host}"), ..HostFacts::default() };
         let name = self.plan.hosts[host].name.clone();
         let identity = node::state::Identity { name, instance, host: facts };
-        let seed = self.random.next();
+        let seed = self.random.draw();
         self.hosts[host].process = Some(NodeProcess {
             machine: node::state::Node::new(identity, seed),
             incarnation: self.hosts[host].incarnations,

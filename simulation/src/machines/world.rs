@@ -13,7 +13,7 @@ use super::clients::Client;
 use super::coordinator::CoordinatorProcess;
 use super::disk::Disk;
 use super::network::{Connection, Stream, Wire};
-use super::node::NodeHost;
+use super::node::{NodeHost, NodeProcess};
 use crate::SECOND;
 use crate::log::Log;
 use crate::oracle::{End, Observation, Oracle, Oracles};
@@ -22,8 +22,8 @@ use crate::random::Random;
 
 /// After the faults' end: the longest order, the finishing of its file, and reconnecting. Orders queue behind each other.
 const QUIET_WITHIN: u64 = 6 * 3_600 * SECOND;
-/// The world has been quiet for so long.
-const QUIET_FOR: u64 = 45 * SECOND;
+/// From the end of the last order to the last node that is registered again and has forgotten it.
+const SETTLED_WITHIN: u64 = 60 * SECOND;
 /// More events than any run needs.
 const EVENTS_MAX: u64 = 30_000_000;
 /// 2027-01-15.
@@ -50,7 +50,7 @@ pub enum Planted {
     NeverReturns,
     /// Nodes do not hear that an order is over.
     KeepsOrders,
-    /// Streams go to the writer whether or not their turn has come.
+    /// Nodes are told to send whatever they have captured, and all of it goes to the writer.
     Unlimited,
     /// Something depends on the order of a hash map.
     Unordered,
@@ -258,7 +258,7 @@ impl<'a> World<'a> {
 
     /// To the end, or to the first violation.
     pub fn run(&mut self) {
-        let mut quiet_since = None;
+        let (mut look_again_ns, mut quiet_since) = (0, None);
         while self.oracles.first_violation().is_none() {
             let Some(((at, _), occurrence)) = self.queue.pop_first() else { break };
             self.now_ns = at;
@@ -267,14 +267,10 @@ impl<'a> World<'a> {
             self.empty_mailboxes();
             self.remove_ended_runs();
             self.oracles.check(at);
-            if at > self.plan.faults_end_ns {
-                quiet_since = if self.is_quiet() { quiet_since.or(Some(at)) } else { None };
-                let is_over = at > self.plan.faults_end_ns + QUIET_WITHIN;
-                if is_over || quiet_since.is_some_and(|since| at > since + QUIET_FOR) {
-                    let end = self.end();
-                    self.oracles.check_end(&end);
-                    break;
-                }
+            if at > self.plan.faults_end_ns && self.has_settled(&mut look_again_ns, &mut quiet_since) {
+                let end = self.end();
+                self.oracles.check_end(&end);
+                break;
             }
             if self.events > EVENTS_MAX {
                 self.oracles.violate(Oracle::Bounds, "the world does not become quiet");
@@ -282,9 +278,30 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Nobody waits for anything that may still come.
-    fn is_quiet(&self) -> bool {
-        self.oracles.all_answered() && self.coordinator.as_ref().is_some_and(|c| c.runs.is_empty())
+    /// Nothing is left to be seen: all is quiet and every node is where it belongs, or had time enough for that.
+    fn has_settled(&self, look_again_ns: &mut u64, quiet_since: &mut Option<u64>) -> bool {
+        let now_ns = self.now_ns;
+        if now_ns < *look_again_ns {
+            return false;
+        }
+        *look_again_ns = now_ns + SECOND;
+        let all_ended = self.coordinator.as_ref().is_some_and(|process| process.runs.is_empty());
+        if !(all_ended && self.oracles.all_answered()) {
+            *quiet_since = None;
+            return now_ns > self.plan.faults_end_ns + QUIET_WITHIN;
+        }
+        let quiet_ns = now_ns - *quiet_since.get_or_insert(now_ns);
+        // A node may believe for a while that it is registered with a coordinator that was restarted since.
+        let is_known =
+            |name: &str| self.coordinator.as_ref().is_some_and(|c| c.machine.nodes().contains_key(name));
+        let is_settled = |process: &NodeProcess| process.machine.is_registered() && process.orders() == 0;
+        let mut hosts = self.hosts.iter().zip(&self.plan.hosts);
+        let mut all_settled = || {
+            hosts.all(|(host, plan)| {
+                host.process.as_ref().is_none_or(|p| is_settled(p) && is_known(&plan.name))
+            })
+        };
+        quiet_ns > SETTLED_WITHIN || (quiet_ns > 3 * SECOND && all_settled())
     }
 
     fn end(&self) -> End {

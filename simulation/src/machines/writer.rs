@@ -100,7 +100,8 @@ impl World<'_> {
                     state.thread.progress += 1;
                     state.thread.waits_since_ns = None;
                 }
-                return self.next_step(run, 0);
+                let comes_ns = if matches!(task, Task::Load { .. }) { self.delay() } else { 0 };
+                return self.next_step(run, comes_ns);
             }
             Step::Wait => return self.next_step(run, READ_POLL),
             Step::PowerLost(down_ns) => {
