@@ -8,8 +8,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use quinn::Endpoint;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{Endpoint, EndpointConfig, TokioRuntime, TransportConfig, VarInt};
+use quinn::{EndpointConfig, TokioRuntime, TransportConfig, VarInt};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -50,6 +51,30 @@ pub enum QuicError {
 }
 
 impl Credentials {
+    /// The three in one text, as a node gets them: its certificate, its key, and the CA's certificate.
+    pub fn to_pem(&self) -> String {
+        [&self.certificate, &self.key, &self.ca].map(|part| format!("{}\n", part.trim_end())).concat()
+    }
+
+    /// The reverse of [`Credentials::to_pem`].
+    pub fn from_pem(text: &str) -> Result<Credentials, QuicError> {
+        let damaged = |reason: &str| QuicError::Pem { what: "the credentials", reason: reason.to_owned() };
+        let mut parts = Vec::new();
+        for part in text.split_inclusive("-----END").collect::<Vec<_>>().windows(2) {
+            let begin = part[0].rfind("-----BEGIN").ok_or_else(|| damaged("a part has no beginning"))?;
+            let label = part[1].lines().next().unwrap_or_default();
+            parts.push(format!("{}{label}\n", &part[0][begin..]));
+        }
+        let [certificate, key, ca] = <[String; 3]>::try_from(parts).map_err(|_| {
+            damaged("they are a certificate, its key, and the CA's certificate, in this order")
+        })?;
+        let credentials = Credentials { ca, certificate, key };
+        certificates(&credentials.certificate, "the certificate")?;
+        certificates(&credentials.ca, "the CA's certificate")?;
+        credentials.key()?;
+        Ok(credentials)
+    }
+
     fn roots(&self) -> Result<Arc<RootCertStore>, QuicError> {
         let mut roots = RootCertStore::empty();
         for certificate in certificates(&self.ca, "the CA's certificate")? {
