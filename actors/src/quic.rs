@@ -8,8 +8,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use quinn::Endpoint;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{Endpoint, EndpointConfig, TokioRuntime, TransportConfig, VarInt};
+use quinn::{EndpointConfig, TokioRuntime, TransportConfig, VarInt};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -50,18 +51,26 @@ pub enum QuicError {
 }
 
 impl Credentials {
-    /// From one text: the CA's certificate, then that of this end, and its key.
-    pub fn from_pem(pem: &str) -> Result<Credentials, QuicError> {
-        let mut begins = pem.match_indices("-----BEGIN CERTIFICATE-----").map(|(at, _)| at);
-        let (Some(ca), Some(own)) = (begins.next(), begins.next()) else {
-            let reason = "two certificates are needed in it, the CA's first and then this end's".to_owned();
-            return Err(QuicError::Pem { what: "the credentials", reason });
-        };
-        let credentials = Credentials {
-            ca: pem[ca..own].to_owned(),
-            certificate: pem[own..].to_owned(),
-            key: pem.to_owned(),
-        };
+    /// The three in one text, as a node gets them: its certificate, its key, and the CA's certificate.
+    pub fn to_pem(&self) -> String {
+        [&self.certificate, &self.key, &self.ca].map(|part| format!("{}\n", part.trim_end())).concat()
+    }
+
+    /// The reverse of [`Credentials::to_pem`].
+    pub fn from_pem(text: &str) -> Result<Credentials, QuicError> {
+        let damaged = |reason: &str| QuicError::Pem { what: "the credentials", reason: reason.to_owned() };
+        let mut parts = Vec::new();
+        for part in text.split_inclusive("-----END").collect::<Vec<_>>().windows(2) {
+            let begin = part[0].rfind("-----BEGIN").ok_or_else(|| damaged("a part has no beginning"))?;
+            let label = part[1].lines().next().unwrap_or_default();
+            parts.push(format!("{}{label}\n", &part[0][begin..]));
+        }
+        let [certificate, key, ca] = <[String; 3]>::try_from(parts).map_err(|_| {
+            damaged("they are a certificate, its key, and the CA's certificate, in this order")
+        })?;
+        let credentials = Credentials { ca, certificate, key };
+        certificates(&credentials.certificate, "the certificate")?;
+        certificates(&credentials.ca, "the CA's certificate")?;
         credentials.key()?;
         Ok(credentials)
     }

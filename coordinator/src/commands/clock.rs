@@ -21,6 +21,11 @@ impl Start {
     }
 }
 
+/// The wall clock, in nanoseconds since 1970.
+pub fn unix_ns() -> i64 {
+    Start::now().unix_ns
+}
+
 /// `20261123T110732Z`: sorts by time, and needs no quoting.
 pub fn compact_utc(unix_ns: i64) -> String {
     let (year, month, day, second) = civil(unix_ns);

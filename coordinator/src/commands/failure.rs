@@ -27,10 +27,11 @@ pub enum Class {
     Output = 9,
     Partial = 10,
     Limit = 11,
+    Unreachable = 12,
 }
 
 impl Class {
-    pub const ALL: [Class; 11] = [
+    pub const ALL: [Class; 12] = [
         Class::Unexpected,
         Class::Usage,
         Class::NoSuchProcess,
@@ -42,6 +43,7 @@ impl Class {
         Class::Output,
         Class::Partial,
         Class::Limit,
+        Class::Unreachable,
     ];
 
     /// As JSON has it.
@@ -58,7 +60,13 @@ impl Class {
             Class::Output => "output",
             Class::Partial => "partial",
             Class::Limit => "limit",
+            Class::Unreachable => "unreachable",
         }
+    }
+
+    /// What a newer coordinator may call by a name of its own is unexpected here.
+    pub fn of_name(name: &str) -> Class {
+        Self::ALL.into_iter().find(|class| class.name() == name).unwrap_or(Class::Unexpected)
     }
 
     pub fn meaning(self) -> &'static str {
@@ -74,6 +82,7 @@ impl Class {
             Class::Output => "the output file exists already or cannot be written",
             Class::Partial => "the result is there, but something in it is missing; it says what",
             Class::Limit => "a limit was reached, such as --timeout",
+            Class::Unreachable => "the coordinator, or a node that was to be captured, cannot be reached",
         }
     }
 }

@@ -13,6 +13,7 @@ const FROZEN_WAIT_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 struct State {
+    first: Option<Box<dyn FnOnce() + Send>>,
     temporary: Vec<PathBuf>,
     frozen: bool,
     written: bool,
@@ -47,6 +48,11 @@ impl Interrupt {
         self.0.state().temporary.push(path.to_owned());
     }
 
+    /// Runs this before anything else if the program is told to end.
+    pub fn first(&self, action: impl FnOnce() + Send + 'static) {
+        self.0.state().first = Some(Box::new(action));
+    }
+
     /// The file is there, under its name.
     pub fn set_written(&self) {
         self.0.state().written = true;
@@ -67,6 +73,10 @@ impl Shared {
     }
 
     fn end(&self, signal: Signal) -> ! {
+        let first = self.state().first.take();
+        if let Some(action) = first {
+            action();
+        }
         let waited = self.resumed.wait_timeout_while(self.state(), FROZEN_WAIT_MAX, |state| state.frozen);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         for path in &state.temporary {

@@ -4,16 +4,23 @@
 //! user can do something about are [`Failure`]s, which carry the exit code and the remedy.
 
 mod clock;
+mod coordinator;
 mod doctor;
+mod download;
 mod dump;
 mod exit_codes;
 mod failure;
 mod groups;
 mod interrupt;
+mod node_credentials;
+mod nodes;
 mod output;
 mod progress;
 mod ps;
+mod remote_snapshot;
+mod serve;
 mod snapshot;
+mod snapshots;
 mod sql;
 
 use std::ffi::OsString;
@@ -37,6 +44,8 @@ Examples:
   stillframe groups s.db                        what is everybody doing?
   stillframe dump s.db                          every stack, as Go prints it
   stillframe sql s.db 'select * from about'     ask anything; the file documents itself
+  stillframe serve --data ./data                run a coordinator of many hosts
+  stillframe snapshot --coordinator http://127.0.0.1:7480 --program 'shop-*'
   stillframe help exit-codes                    what the exit codes mean"
 )]
 struct Cli {
@@ -55,6 +64,10 @@ enum Command {
     Dump(dump::Arguments),
     Sql(sql::Arguments),
     Doctor(doctor::Arguments),
+    Serve(serve::Arguments),
+    NodeCredentials(node_credentials::Arguments),
+    Nodes(nodes::Arguments),
+    Snapshots(snapshots::Arguments),
     Help(exit_codes::Arguments),
 }
 
@@ -81,6 +94,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Dump(arguments) => dump::run(&arguments, json),
         Command::Sql(arguments) => sql::run(&arguments, json),
         Command::Doctor(arguments) => doctor::run(&arguments, json),
+        Command::Serve(arguments) => serve::run(&arguments, json),
+        Command::NodeCredentials(arguments) => node_credentials::run(&arguments, json),
+        Command::Nodes(arguments) => nodes::run(&arguments, json),
+        Command::Snapshots(arguments) => snapshots::run(&arguments, json),
         Command::Help(arguments) => exit_codes::run(&arguments, json),
     };
     match result {

@@ -23,14 +23,15 @@ use stillframe_wire::facts::ProcessFacts;
 use super::clock::{self, Start};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use super::{Class, Done, Failure, output};
+use super::{Class, Done, Failure, output, remote_snapshot};
+use crate::api::Selector;
 use crate::store::order::{ClockBound, Existing, HostKey, LostProcess, SnapshotMeta, Summary, WriteError};
 use crate::store::writer::SnapshotWriter;
 
 /// Take a snapshot: all goroutines of one or more Go processes into one SQLite file.
 #[derive(Debug, Args)]
 #[command(
-    group = ArgGroup::new("source").required(true).multiple(true).args(["pid", "program", "all", "core"]),
+    group = ArgGroup::new("source").required(true).multiple(true).args(["pid", "program", "all", "core", "host"]),
     after_help = "\
 Each process is stopped for some milliseconds, one after the other, and never for longer than --max-pause.
 The file is either whole or not there, and only its owner may read it. Exit code 10: it is there, and says what is
@@ -41,7 +42,8 @@ Examples:
   stillframe snapshot --pid 4711 --pid 4712 -o s.db --label 'checkout hangs'
   stillframe snapshot --program 'shop-*' --max-pause 20ms -o s.db --force
   stillframe snapshot --all -o - | ssh desk 'cat > s.db'
-  stillframe snapshot --core core.4711 --exe /usr/bin/shop"
+  stillframe snapshot --core core.4711 --exe /usr/bin/shop
+  stillframe snapshot --coordinator http://127.0.0.1:7480 --host 'web-*' --program 'shop-*' --within 60s"
 )]
 pub struct Arguments {
     /// A process. May be repeated.
@@ -71,6 +73,15 @@ pub struct Arguments {
     /// The longest that a process may be stopped: 500us, 50ms, 1s [default: 50ms, more above 50,000 goroutines]
     #[arg(long, value_name = "TIME", value_parser = parse_pause)]
     max_pause: Option<Duration>,
+    /// Take it by this coordinator, of all its hosts at one instant. Not for core files.
+    #[arg(long, value_name = "URL", env = "STILLFRAME_COORDINATOR")]
+    coordinator: Option<String>,
+    /// Hosts whose node has this name; * and ? as above. May be repeated. Needs a coordinator.
+    #[arg(long, value_name = "GLOB", requires = "coordinator", conflicts_with = "core")]
+    host: Vec<String>,
+    /// The time that a coordinator has for it.
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = parse_duration)]
+    within: Duration,
 }
 
 /// One thing to capture.
@@ -91,6 +102,9 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
             Failure::new(Class::Usage, message, "redirect stdout, or name a file with --output").into()
         );
     }
+    if let (Some(coordinator), None) = (&arguments.coordinator, &arguments.core) {
+        return remote_snapshot::run(wanted(coordinator, arguments), json);
+    }
     // Before there is a second thread, which would keep the privileges that this one gives up.
     let freezer = match arguments.core {
         Some(_) => None,
@@ -110,15 +124,38 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
 
     let summary = capture_all(&targets, freezer, file, &interrupt, start)?;
     if to_stdout {
-        copy_to_stdout(&summary.path).map_err(|error| {
-            let message = format!("stdout: the snapshot was not written whole: {error}");
-            Failure::new(Class::Output, message, "see that the reader of the pipe takes all of it")
-        })?;
+        print_file(&summary.path)?;
     } else {
         interrupt.set_written();
     }
     report(&summary, to_stdout, json)?;
     Ok(if summary.complete { Done::Whole } else { Done::Partial })
+}
+
+/// The same, by a coordinator.
+fn wanted(coordinator: &str, arguments: &Arguments) -> remote_snapshot::Wanted {
+    let program = arguments.program.first().map_or("all", String::as_str);
+    let default = || default_output(program, clock::unix_ns());
+    remote_snapshot::Wanted {
+        coordinator: coordinator.to_owned(),
+        selector: Selector {
+            hosts: arguments.host.clone(),
+            programs: arguments.program.clone(),
+            pids: arguments.pid.clone(),
+        },
+        output: arguments.output.clone().unwrap_or_else(default),
+        existing: if arguments.force { Existing::Replace } else { Existing::Refuse },
+        label: arguments.label.clone(),
+        max_pause: arguments.max_pause,
+        within: arguments.within,
+    }
+}
+
+pub(super) fn print_file(path: &Path) -> Result<(), Failure> {
+    copy_to_stdout(path).map_err(|error| {
+        let message = format!("stdout: the snapshot was not written whole: {error}");
+        Failure::new(Class::Output, message, "see that the reader of the pipe takes all of it")
+    })
 }
 
 fn copy_to_stdout(path: &Path) -> io::Result<()> {

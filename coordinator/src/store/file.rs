@@ -88,7 +88,7 @@ fn open_for_load(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Syncs the file, gives it its name, and syncs that. Its size in bytes.
-pub(super) fn publish(temporary: TempPath, output: &Path, existing: Existing) -> Result<u64, WriteError> {
+pub(crate) fn publish(temporary: TempPath, output: &Path, existing: Existing) -> Result<u64, WriteError> {
     let failed = |source| WriteError::of_file(output, source);
     let file = File::open(&temporary).map_err(failed)?;
     file.sync_all().map_err(failed)?;
@@ -106,6 +106,6 @@ pub(super) fn publish(temporary: TempPath, output: &Path, existing: Existing) ->
     Ok(bytes)
 }
 
-pub(super) fn folder_of(output: &Path) -> &Path {
+pub(crate) fn folder_of(output: &Path) -> &Path {
     output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

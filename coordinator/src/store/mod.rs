@@ -20,11 +20,14 @@ mod query;
 pub mod reader;
 mod rows;
 mod schema;
+mod summary;
 mod tables;
 pub mod writer;
 
+pub(crate) use file::{folder_of, publish};
 pub use query::{QueryError, QueryLimits, QueryOutcome, RowSink, Value};
 pub use schema::{APPLICATION_ID, VERSION};
+pub use summary::FileSummary;
 
 #[cfg(test)]
 mod tests;

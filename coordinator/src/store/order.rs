@@ -112,7 +112,7 @@ impl WriteError {
         }
     }
 
-    pub(super) fn of_file(path: &Path, source: io::Error) -> Self {
+    pub(crate) fn of_file(path: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path: path.to_owned() },
             _ => Self::Output { path: path.to_owned(), source },

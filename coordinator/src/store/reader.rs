@@ -322,7 +322,10 @@ impl Snapshot {
         Ok(StackRow { stop_reason, frames: frames.collect::<Result<_, _>>()? })
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, ReadError> {
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, ReadError> {
         read(&self.connection).map_err(|source| translate(&self.path, source))
     }
 }

@@ -1,0 +1,189 @@
+//! A coordinator's HTTP API, seen from the command line.
+
+use std::io::{BufRead, BufReader, Read};
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ureq::http::{Response, StatusCode};
+use ureq::{Agent, Body};
+use uuid::Uuid;
+
+use super::{Class, Failure};
+use crate::api::{ErrorBody, Event, NodeList, OrderRequest, OrderState, SnapshotList};
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// The coordinator answers within 30 s, and gives a sign of life every 5 s while there are no events.
+const ANSWER_WITHIN: Duration = Duration::from_secs(40);
+const SILENT_MAX: Duration = Duration::from_secs(20);
+/// One event is a name, a number and a reason or two.
+const LINE_BYTES_MAX: u64 = 1 << 20;
+
+/// Which coordinator is meant.
+#[derive(Clone, Debug, Args)]
+pub struct Address {
+    /// The coordinator's HTTP address.
+    #[arg(long, value_name = "URL", env = "STILLFRAME_COORDINATOR", global = true, default_value = DEFAULT_URL)]
+    coordinator: String,
+}
+
+const DEFAULT_URL: &str = "http://127.0.0.1:7480";
+
+impl Address {
+    pub fn client(&self) -> Result<Client, Failure> {
+        Client::new(&self.coordinator)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Client {
+    agent: Agent,
+    /// Without a slash at its end.
+    url: String,
+}
+
+/// Why there is no answer, or none that is of use.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Trying again may help.
+    Unreachable(Failure),
+    /// It may not.
+    Refused(Failure),
+}
+
+impl From<Trouble> for anyhow::Error {
+    fn from(trouble: Trouble) -> anyhow::Error {
+        match trouble {
+            Trouble::Unreachable(failure) | Trouble::Refused(failure) => failure.into(),
+        }
+    }
+}
+
+impl Client {
+    pub fn new(url: &str) -> Result<Client, Failure> {
+        if !url.starts_with("http://") {
+            let remedy = "give http://HOST:PORT; the API is served on loopback only, so that it needs no TLS";
+            return Err(Failure::new(Class::Usage, format!("{url}: not an http:// address"), remedy));
+        }
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(None)
+            .timeout_connect(Some(CONNECT_WITHIN))
+            .timeout_recv_response(Some(ANSWER_WITHIN))
+            .timeout_per_read(Some(SILENT_MAX))
+            .build();
+        Ok(Client { agent: config.into(), url: url.trim_end_matches('/').to_owned() })
+    }
+
+    pub fn order(&self, order: &OrderRequest) -> Result<OrderState, Trouble> {
+        self.json(self.post("orders", order)?)
+    }
+
+    /// Calls `each` for every event, from the first one that the coordinator knows; returns after the last one.
+    pub fn follow(&self, order: Uuid, each: &mut dyn FnMut(&Event)) -> Result<Event, Trouble> {
+        let response = self.good(self.get(&format!("orders/{order}/events"))?)?;
+        let mut lines = BufReader::new(response.into_body().into_reader());
+        loop {
+            let mut line = String::new();
+            let read = lines.by_ref().take(LINE_BYTES_MAX).read_line(&mut line);
+            if read.map_err(|error| self.unreachable(&error.to_string()))? == 0 {
+                return Err(self.unreachable("the connection ended before the order did"));
+            }
+            // Other lines are signs of life.
+            let Some(data) = line.strip_prefix("data:") else { continue };
+            let event: Event = serde_json::from_str(data).map_err(|_| self.not_a_coordinator())?;
+            each(&event);
+            if event.is_last() {
+                return Ok(event);
+            }
+        }
+    }
+
+    pub fn cancel(&self, order: Uuid) -> Result<(), Trouble> {
+        self.good(self.delete_at(&format!("orders/{order}"))?).map(drop)
+    }
+
+    pub fn snapshots(&self, limit: Option<usize>) -> Result<SnapshotList, Trouble> {
+        let query = limit.map(|limit| format!("?limit={limit}")).unwrap_or_default();
+        self.json(self.get(&format!("snapshots{query}"))?)
+    }
+
+    /// The snapshot's bytes. Fewer than were announced are an error of the reader.
+    pub fn download(&self, snapshot: Uuid) -> Result<impl Read, Trouble> {
+        let response = self.good(self.get(&format!("snapshots/{snapshot}"))?)?;
+        Ok(response.into_body().into_reader())
+    }
+
+    pub fn delete(&self, snapshot: Uuid) -> Result<(), Trouble> {
+        self.good(self.delete_at(&format!("snapshots/{snapshot}"))?).map(drop)
+    }
+
+    pub fn nodes(&self) -> Result<NodeList, Trouble> {
+        self.json(self.get("nodes")?)
+    }
+
+    fn path(&self, path: &str) -> String {
+        format!("{}/api/v1/{path}", self.url)
+    }
+
+    fn get(&self, path: &str) -> Result<Response<Body>, Trouble> {
+        self.agent.get(self.path(path)).call().map_err(|error| self.trouble(&error))
+    }
+
+    fn delete_at(&self, path: &str) -> Result<Response<Body>, Trouble> {
+        self.agent.delete(self.path(path)).call().map_err(|error| self.trouble(&error))
+    }
+
+    fn post(&self, path: &str, body: &impl Serialize) -> Result<Response<Body>, Trouble> {
+        self.agent.post(self.path(path)).send_json(body).map_err(|error| self.trouble(&error))
+    }
+
+    fn json<T: DeserializeOwned>(&self, response: Response<Body>) -> Result<T, Trouble> {
+        let mut response = self.good(response)?;
+        response.body_mut().read_json().map_err(|error| match error {
+            ureq::Error::Json(_) => self.not_a_coordinator(),
+            error => self.trouble(&error),
+        })
+    }
+
+    /// What the coordinator says that is wrong.
+    fn good(&self, mut response: Response<Body>) -> Result<Response<Body>, Trouble> {
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let is_busy = response.status() == StatusCode::SERVICE_UNAVAILABLE;
+        let Ok(ErrorBody { error }) = response.body_mut().read_json() else {
+            return Err(self.not_a_coordinator());
+        };
+        let failure = Failure::new(Class::of_name(&error.class), error.message, error.remedy);
+        Err(if is_busy { Trouble::Unreachable(failure) } else { Trouble::Refused(failure) })
+    }
+
+    fn trouble(&self, error: &ureq::Error) -> Trouble {
+        match error {
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
+                let remedy = format!("give an address such as {DEFAULT_URL}");
+                let message = format!("{}: not an address: {error}", self.url);
+                Trouble::Refused(Failure::new(Class::Usage, message, remedy))
+            }
+            ureq::Error::Protocol(_) => self.not_a_coordinator(),
+            error => self.unreachable(&error.to_string()),
+        }
+    }
+
+    pub(super) fn unreachable(&self, why: &str) -> Trouble {
+        let message = format!("{}: the coordinator does not answer: {why}", self.url);
+        let remedy = "see that `stillframe serve` runs, and that --coordinator or STILLFRAME_COORDINATOR has its --http address";
+        Trouble::Unreachable(Failure::new(Class::Unreachable, message, remedy))
+    }
+
+    fn not_a_coordinator(&self) -> Trouble {
+        let message =
+            format!("{}: who answers there is no coordinator of this version of Stillframe", self.url);
+        let remedy = "check --coordinator and STILLFRAME_COORDINATOR, and compare the versions";
+        Trouble::Refused(Failure::new(Class::Unreachable, message, remedy))
+    }
+}

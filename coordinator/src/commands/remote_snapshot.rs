@@ -1,0 +1,278 @@
+//! `stillframe snapshot --coordinator`: orders a snapshot of many hosts, follows it, and fetches it.
+//!
+//! The order's id is drawn here. Whatever happens to the connection, asking again with it is the same order.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use stillframe_actors::time::nanoseconds;
+use uuid::Uuid;
+
+use super::coordinator::{Client, Trouble};
+use super::interrupt::Interrupt;
+use super::{Class, Done, Failure, download, output, snapshot};
+use crate::api::{Event, OrderRequest, Selector};
+use crate::store::order::Existing;
+use crate::store::reader::{Process, ProcessFilter, Snapshot};
+
+/// A coordinator that was reached once, and is gone, may come back within this time.
+const RETRY_FOR: Duration = Duration::from_secs(60);
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// What is wanted.
+pub struct Wanted {
+    pub coordinator: String,
+    pub selector: Selector,
+    pub output: PathBuf,
+    pub existing: Existing,
+    pub label: Option<String>,
+    pub max_pause: Option<Duration>,
+    pub within: Duration,
+}
+
+pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
+    let interrupt = Interrupt::install()?;
+    let to_stdout = wanted.output == Path::new("-");
+    let folder = if to_stdout { Some(tempfile::tempdir()?) } else { None };
+    if let Some(folder) = &folder {
+        interrupt.delete(folder.path());
+    }
+    let file = folder.as_ref().map_or(wanted.output.clone(), |folder| folder.path().join("snapshot.db"));
+    download::check_output(&file, wanted.existing).map_err(Failure::from)?;
+
+    let client = Client::new(&wanted.coordinator)?;
+    let order = OrderRequest {
+        id: Uuid::now_v7(),
+        selector: wanted.selector,
+        max_pause_ns: wanted.max_pause.map(nanoseconds),
+        within_ns: nanoseconds(wanted.within),
+        label: wanted.label,
+        requested_by: std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).ok(),
+    };
+    let (to_cancel, id) = (client.clone(), order.id);
+    interrupt.first(move || match to_cancel.cancel(id) {
+        Ok(()) => output::say(&format!("order {id} was cancelled")),
+        Err(Trouble::Unreachable(failure) | Trouble::Refused(failure)) => {
+            output::say(&format!("order {id} may go on: {}", output::printable(&failure.message)));
+        }
+    });
+
+    let mut progress = Progress { json, said: BTreeSet::new() };
+    progress.say(&json!({ "phase": "order", "id": id }).to_string(), || format!("order {id}"));
+    let mut patience = Patience { until: None };
+    let complete = patience.keep_trying(|| follow(&client, &order, &mut progress))??;
+    let bytes =
+        patience.keep_trying(|| download::download(&client, id, &file, wanted.existing, &interrupt))?;
+    if to_stdout {
+        snapshot::print_file(&file)?;
+    } else {
+        interrupt.set_written();
+    }
+    report(id, &file, bytes, to_stdout, json)?;
+    Ok(if complete { Done::Whole } else { Done::Partial })
+}
+
+/// Orders, again if need be, and follows to the end. Whether the snapshot is complete; the inner error: there is none.
+fn follow(
+    client: &Client,
+    order: &OrderRequest,
+    progress: &mut Progress,
+) -> Result<Result<bool, Failure>, Trouble> {
+    client.order(order)?;
+    Ok(match client.follow(order.id, &mut |event| progress.event(event))? {
+        Event::Failed { class, message, remedy } => {
+            Err(Failure::new(Class::of_name(&class), message, remedy))
+        }
+        Event::Committed { complete, .. } => Ok(complete),
+        _ => Err(download::damaged(order.id, "the coordinator did not say how it ended")),
+    })
+}
+
+/// A coordinator that never answered is not waited for.
+struct Patience {
+    until: Option<Instant>,
+}
+
+impl Patience {
+    fn keep_trying<T>(&mut self, mut attempt: impl FnMut() -> Result<T, Trouble>) -> anyhow::Result<T> {
+        loop {
+            let started = Instant::now();
+            match attempt() {
+                Ok(done) => {
+                    self.until = Some(Instant::now() + RETRY_FOR);
+                    return Ok(done);
+                }
+                Err(Trouble::Unreachable(failure)) => {
+                    // An attempt that lasted had reached it.
+                    if started.elapsed() > RETRY_EVERY && self.until.is_none_or(|until| started < until) {
+                        self.until = Some(Instant::now() + RETRY_FOR);
+                    }
+                    if self.until.is_none_or(|until| Instant::now() >= until) {
+                        return Err(failure.into());
+                    }
+                    output::say(&format!("{}; trying again", output::printable(&failure.message)));
+                    std::thread::sleep(RETRY_EVERY);
+                }
+                Err(Trouble::Refused(failure)) => return Err(failure.into()),
+            }
+        }
+    }
+}
+
+/// Each line once: after a lost connection the coordinator tells everything again.
+struct Progress {
+    json: bool,
+    said: BTreeSet<String>,
+}
+
+impl Progress {
+    fn event(&mut self, event: &Event) {
+        // An event is made of texts and numbers.
+        let json = serde_json::to_string(event).unwrap_or_default();
+        self.say(&json, || line(event));
+    }
+
+    fn say(&mut self, json: &str, line: impl FnOnce() -> String) {
+        if self.said.insert(json.to_owned()) {
+            if self.json { output::say(json) } else { output::say(&output::printable(&line())) }
+        }
+    }
+}
+
+fn line(event: &Event) -> String {
+    let goroutines_of = |count: u64| output::count(count, "goroutine");
+    match event {
+        Event::Queued { before } => format!("queued behind {}", output::count(*before as u64, "order")),
+        Event::Prepare { nodes } => format!("prepare {}", output::count(*nodes as u64, "node")),
+        Event::Ready { node, targets, refused: 0 } => {
+            format!("ready   {node}: {}", output::count(*targets as u64, "process"))
+        }
+        Event::Ready { node, targets, refused } => {
+            format!("ready   {node}: {}, {refused} refused", output::count(*targets as u64, "process"))
+        }
+        Event::Arm { targets, in_ns } => format!(
+            "arm     {} in {}",
+            output::count(*targets as u64, "process"),
+            output::duration(i64::try_from(*in_ns).unwrap_or(i64::MAX))
+        ),
+        Event::Frozen { node, pid, program, pause } => {
+            format!("frozen  {node} pid {pid} {program}: stopped for {}", output::duration(pause.pause_ns))
+        }
+        Event::Captured { node, pid, program, goroutines, bytes } => {
+            format!(
+                "read    {node} pid {pid} {program}: {}, {}",
+                goroutines_of(*goroutines),
+                output::size(*bytes)
+            )
+        }
+        Event::Stream { node, pid, program } => format!("stream  {node} pid {pid} {program}"),
+        Event::Written { node, pid, program, goroutines } => {
+            format!("written {node} pid {pid} {program}: {}", goroutines_of(*goroutines))
+        }
+        Event::TargetLost { node, pid, program, reason, .. } => {
+            format!("lost    {node} pid {pid} {program}: {reason}")
+        }
+        Event::NodeLost { node, reason } => format!("lost    {node}: {reason}"),
+        Event::Commit => "commit  indexing and checking the file".to_owned(),
+        Event::Committed { complete, goroutines, bytes } => format!(
+            "committed: {}, {}{}",
+            goroutines_of(*goroutines),
+            output::size(*bytes),
+            if *complete { "" } else { "; something is missing" }
+        ),
+        Event::Failed { message, .. } => format!("failed: {message}"),
+        Event::Omitted { events } => format!("{} were forgotten", output::count(*events, "event")),
+    }
+}
+
+/// JSON (on stdout; on stderr if the snapshot itself goes to stdout): `{"file", "id", "bytes", "complete", "goroutines",
+/// "processes": [{"host", "pid", "program", "go_version", "goroutines", "state", "reason"}]}`.
+fn report(id: Uuid, file: &Path, bytes: u64, to_stdout: bool, json: bool) -> anyhow::Result<()> {
+    let unreadable = |error: crate::store::reader::ReadError| download::damaged(id, &error.to_string());
+    let snapshot = Snapshot::open(file).map_err(unreadable)?;
+    let summary = snapshot.summary().map_err(unreadable)?;
+    let processes = snapshot.processes(&ProcessFilter::default()).map_err(unreadable)?;
+    if json {
+        let text = json!({
+            "file": if to_stdout { "-".into() } else { file.to_string_lossy() },
+            "id": summary.id,
+            "bytes": bytes,
+            "complete": summary.complete,
+            "goroutines": summary.goroutines,
+            "processes": processes,
+        });
+        if to_stdout {
+            output::say(&text.to_string());
+        } else {
+            output::write_json(&mut output::stdout(), &text)?;
+        }
+        return Ok(());
+    }
+    processes.iter().filter(|process| process.state != "complete").for_each(say_incomplete);
+    let hosts: BTreeSet<&str> = processes.iter().map(|process| process.host.as_str()).collect();
+    output::say(&format!(
+        "{} on {}, {}; {}",
+        output::count(processes.len() as u64, "process"),
+        output::count(hosts.len() as u64, "host"),
+        output::count(u64::try_from(summary.goroutines).unwrap_or(0), "goroutine"),
+        output::size(bytes)
+    ));
+    if !summary.complete {
+        output::say("something is missing: select * from gaps");
+    }
+    if !to_stdout {
+        use std::io::Write;
+        writeln!(std::io::stdout(), "{}", file.display())?;
+    }
+    Ok(())
+}
+
+fn say_incomplete(process: &Process) {
+    let Process { host, pid, program, state, reason, .. } = process;
+    let state = output::paint(state, output::Paint::Yellow);
+    let reason = reason.as_deref().unwrap_or("see the table gaps");
+    output::say(&format!(
+        "{} pid {pid} {}: {state}: {}",
+        output::printable(host),
+        output::printable(program),
+        output::printable(reason)
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unreachable() -> Trouble {
+        Trouble::Unreachable(Failure::new(Class::Unreachable, "gone", "wait"))
+    }
+
+    #[test]
+    fn who_never_answered_is_not_waited_for_and_who_did_is() {
+        let mut patience = Patience { until: None };
+        let mut tries = 0;
+        let never = patience.keep_trying(|| -> Result<(), _> {
+            tries += 1;
+            Err(unreachable())
+        });
+        assert!(never.is_err());
+        assert_eq!(tries, 1);
+        patience.keep_trying(|| Ok(())).unwrap();
+        let back = patience.keep_trying(|| {
+            tries += 1;
+            if tries < 4 { Err(unreachable()) } else { Ok(tries) }
+        });
+        assert_eq!(back.unwrap(), 4);
+    }
+
+    #[test]
+    fn what_is_told_twice_is_said_once() {
+        let mut progress = Progress { json: true, said: BTreeSet::new() };
+        progress.event(&Event::Commit);
+        progress.event(&Event::Commit);
+        assert_eq!(progress.said.len(), 1);
+        assert!(line(&Event::Queued { before: 1 }).contains("1 order"));
+    }
+}
