@@ -100,6 +100,7 @@ fn class(error: &WriteError) -> FailureClass {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one of them for a whole file")]
 enum Stage {
     Open(SnapshotWriter),
     /// It could not be made; the first task is told.
