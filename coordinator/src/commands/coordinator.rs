@@ -181,7 +181,8 @@ impl Client {
     }
 
     fn not_a_coordinator(&self) -> Trouble {
-        let message = format!("{}: who answers there is no coordinator of this version of Stillframe", self.url);
+        let message =
+            format!("{}: who answers there is no coordinator of this version of Stillframe", self.url);
         let remedy = "check --coordinator and STILLFRAME_COORDINATOR, and compare the versions";
         Trouble::Refused(Failure::new(Class::Unreachable, message, remedy))
     }

@@ -59,5 +59,9 @@ fn copy(client: &Client, body: &mut impl Read, mut file: &File, output: &Path) -
 
 /// What was fetched is not what it should be.
 pub fn damaged(id: Uuid, why: &str) -> Failure {
-    Failure::new(Class::BadFile, format!("snapshot {id}: {why}"), "fetch it again by `stillframe snapshots download`")
+    Failure::new(
+        Class::BadFile,
+        format!("snapshot {id}: {why}"),
+        "fetch it again by `stillframe snapshots download`",
+    )
 }

@@ -63,7 +63,8 @@ pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
     progress.say(&json!({ "phase": "order", "id": id }).to_string(), || format!("order {id}"));
     let mut patience = Patience { until: None };
     let complete = patience.keep_trying(|| follow(&client, &order, &mut progress))??;
-    let bytes = patience.keep_trying(|| download::download(&client, id, &file, wanted.existing, &interrupt))?;
+    let bytes =
+        patience.keep_trying(|| download::download(&client, id, &file, wanted.existing, &interrupt))?;
     if to_stdout {
         snapshot::print_file(&file)?;
     } else {
@@ -81,7 +82,9 @@ fn follow(
 ) -> Result<Result<bool, Failure>, Trouble> {
     client.order(order)?;
     Ok(match client.follow(order.id, &mut |event| progress.event(event))? {
-        Event::Failed { class, message, remedy } => Err(Failure::new(Class::of_name(&class), message, remedy)),
+        Event::Failed { class, message, remedy } => {
+            Err(Failure::new(Class::of_name(&class), message, remedy))
+        }
         Event::Committed { complete, .. } => Ok(complete),
         _ => Err(download::damaged(order.id, "the coordinator did not say how it ended")),
     })
@@ -154,12 +157,15 @@ fn line(event: &Event) -> String {
             output::count(*targets as u64, "process"),
             output::duration(i64::try_from(*in_ns).unwrap_or(i64::MAX))
         ),
-        Event::Frozen { node, pid, program, pause } => format!(
-            "frozen  {node} pid {pid} {program}: stopped for {}",
-            output::duration(pause.pause_ns)
-        ),
+        Event::Frozen { node, pid, program, pause } => {
+            format!("frozen  {node} pid {pid} {program}: stopped for {}", output::duration(pause.pause_ns))
+        }
         Event::Captured { node, pid, program, goroutines, bytes } => {
-            format!("read    {node} pid {pid} {program}: {}, {}", goroutines_of(*goroutines), output::size(*bytes))
+            format!(
+                "read    {node} pid {pid} {program}: {}, {}",
+                goroutines_of(*goroutines),
+                output::size(*bytes)
+            )
         }
         Event::Stream { node, pid, program } => format!("stream  {node} pid {pid} {program}"),
         Event::Written { node, pid, program, goroutines } => {

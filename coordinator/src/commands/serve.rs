@@ -89,10 +89,14 @@ fn log(arguments: &Arguments, json: bool) -> Result<(), Failure> {
         let message = format!("--log {}: {error}", arguments.log);
         Failure::new(Class::Usage, message, "give error, warn, info, debug or trace")
     })?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()));
-    if json || arguments.log_json { subscriber.json().init() } else { subscriber.init() }
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(
+            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        );
+    if json || arguments.log_json {
+        subscriber.json().init()
+    } else {
+        subscriber.init()
+    }
     Ok(())
 }
