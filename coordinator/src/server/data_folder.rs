@@ -1,8 +1,8 @@
 //! The folder in which a coordinator keeps everything: snapshots, keys, and the lock that keeps a second one out.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +93,7 @@ pub fn write_folder(path: &Path, files: &[(&str, &[u8])]) -> Result<(), FolderEr
     let temporary = tempfile::Builder::new()
         .prefix(".stillframe-")
         .suffix(".partial")
+        .permissions(Permissions::from_mode(0o700))
         .tempdir_in(parent)
         .map_err(FolderError::of(parent))?;
     for (name, content) in files {
@@ -125,8 +126,6 @@ pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
