@@ -239,15 +239,27 @@ fn a_closed_pipe_ends_quietly() {
 
 #[test]
 fn every_help_has_examples_and_exit_codes_are_explained() {
-    for verb in ["ps", "snapshot", "groups", "dump", "sql", "doctor", "help"] {
+    for verb in [
+        "ps",
+        "snapshot",
+        "groups",
+        "dump",
+        "sql",
+        "doctor",
+        "serve",
+        "node-credentials",
+        "nodes",
+        "snapshots",
+        "help",
+    ] {
         assert!(stdout(&[verb, "--help"]).contains("Examples:\n  "), "{verb}");
         assert!(stdout(&["help", verb]).contains("Examples:\n  "), "{verb}");
     }
     assert!(stdout(&["--help"]).contains("Examples:\n  "));
     let codes = stdout(&["help", "exit-codes"]);
-    for code in 0..=11 {
+    for code in 0..=12 {
         assert!(codes.lines().any(|line| line.trim_start().starts_with(&format!("{code}  "))), "{code}");
     }
     let json: Value = serde_json::from_str(&stdout(&["help", "exit-codes", "--json"])).unwrap();
-    assert_eq!(json["exit_codes"].as_array().unwrap().len(), 11);
+    assert_eq!(json["exit_codes"].as_array().unwrap().len(), 12);
 }

@@ -22,7 +22,10 @@ struct Sleeper(Child);
 impl Sleeper {
     fn start() -> Sleeper {
         let sleeper = Sleeper(Command::new("sleep").arg("1000").spawn().unwrap());
-        while process::find(sleeper.pid()).unwrap().comm != "sleep" {
+        // Its name changes before its memory is complete: only one that sleeps is past its exec.
+        let stat = format!("/proc/{}/stat", sleeper.pid());
+        let is_asleep = |stat: Stat| stat.comm == "sleep" && stat.state == b'S' && stat.start_stack != 0;
+        while !Stat::read(&stat).is_ok_and(is_asleep) {
             std::thread::yield_now();
         }
         sleeper
