@@ -16,6 +16,7 @@ const REGRESSIONS: &[(u64, &str)] = &[
     ),
     (85, "the end was looked at before nodes could notice that the coordinator had been restarted"),
     (946, "a file was promised after a crash, and its name was not on the disk yet when the power went"),
+    (1_149, "an order began again after a restart, and got what a node had frozen for it before"),
 ];
 
 const FIXED: std::ops::Range<u64> = 10_000..10_150;

@@ -117,6 +117,8 @@ struct Order {
     until: Moment,
     /// The answer, once it is known.
     ready: Option<Ready>,
+    /// When to freeze, on the node's clock: whoever said so had the answer.
+    armed_at_unix_ns: Option<i64>,
     /// The captures that were started, and whether their results are held.
     captures: BTreeMap<TargetId, bool>,
 }
@@ -207,7 +209,8 @@ impl Node {
         self.link = Link::Up { silent_until: now.moment + SILENT_MAX };
         effects.push(Effect::Registered { generation });
         for (order, state) in &self.orders {
-            effects.extend(state.ready.clone().map(|ready| Effect::Send(ToCoordinator::Ready(ready))));
+            let unheard = state.ready.clone().filter(|_| state.armed_at_unix_ns.is_none());
+            effects.extend(unheard.map(|ready| Effect::Send(ToCoordinator::Ready(ready))));
             for target in state.captures.keys() {
                 let event = CaptureEvent::Repeat;
                 effects.push(Effect::ToCapture { order: *order, target: *target, event });
@@ -217,6 +220,11 @@ impl Node {
 
     fn prepare(&mut self, now: Now, prepare: Prepare, effects: &mut Vec<Effect>) {
         let order = prepare.order;
+        if self.orders.get(&order).is_some_and(|known| known.armed_at_unix_ns.is_some()) {
+            // Who asks has not armed it: the coordinator was restarted, and the order begins again. What was frozen before
+            // that is of another instant.
+            self.forget(order, effects);
+        }
         if let Some(known) = self.orders.get(&order) {
             // Asked again: the answer may not have arrived.
             let answer = known.ready.clone().map(|ready| Effect::Send(ToCoordinator::Ready(ready)));
@@ -233,6 +241,7 @@ impl Node {
             max_pause: prepare.max_pause_ns.map(Duration::from_nanos),
             until: now.moment + lifetime,
             ready: None,
+            armed_at_unix_ns: None,
             captures: BTreeMap::new(),
         };
         self.orders.insert(order, state);
@@ -266,6 +275,10 @@ impl Node {
         }
         let ready = Ready { order, targets, lead_ns };
         state.ready = Some(ready.clone());
+        if let Some(at_node_unix_ns) = state.armed_at_unix_ns {
+            // An answer to the order as it was before a cancel had crossed it.
+            self.tell_captures(order, &CaptureEvent::Arm { at_node_unix_ns }, effects);
+        }
         if matches!(self.link, Link::Up { .. }) {
             effects.push(Effect::Send(ToCoordinator::Ready(ready)));
         }
@@ -314,6 +327,9 @@ impl Node {
             ToNode::Ping { id } => effects.push(Effect::Pong { id }),
             ToNode::Prepare(prepare) => self.prepare(now, prepare, effects),
             ToNode::Arm { order, at_node_unix_ns } => {
+                if let Some(state) = self.orders.get_mut(&order) {
+                    state.armed_at_unix_ns = Some(at_node_unix_ns);
+                }
                 self.tell_captures(order, &CaptureEvent::Arm { at_node_unix_ns }, effects);
             }
             ToNode::Send { order, target } => {

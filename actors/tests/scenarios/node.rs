@@ -145,6 +145,25 @@ fn cancelled_in_each_phase_and_asked_again() {
     insta::assert_snapshot!(text);
 }
 
+/// The coordinator was restarted and has not armed it: what was frozen before is of another instant.
+#[test]
+fn prepared_again_after_it_was_armed() {
+    let arm = || hear(ToNode::Arm { order: OrderId(1), at_node_unix_ns: 5 });
+    let again = registered()
+        .at(10, prepare(1))
+        .at(11, found(1, 1))
+        .at(12, arm())
+        .at(13, captured(0))
+        .at(14, lost())
+        .at(300, Event::Connected)
+        .at(301, welcome())
+        .at(302, prepare(1))
+        .at(303, found(1, 1))
+        .text();
+    let early = registered().at(10, prepare(1)).at(11, arm()).at(12, found(1, 1)).text();
+    insta::assert_snapshot!(format!("again\n{again}\narmed before it was found\n{early}"));
+}
+
 #[test]
 fn a_busy_node_refuses_and_forgets_in_time() {
     let mut script = registered();
