@@ -174,7 +174,14 @@ impl Carrier<Node> for Carrying {
             Effect::Connect => self.connect(me),
             Effect::Disconnect { reason } => {
                 self.disconnect(&reason);
-                self.status.send_replace(Status::Down(reason));
+                // That it was refused says more.
+                self.status.send_if_modified(|status| {
+                    let says_less = !matches!(status, Status::Refused(_));
+                    if says_less {
+                        *status = Status::Down(reason);
+                    }
+                    says_less
+                });
             }
             Effect::Send(message) => self.send(me, Outgoing::Message(message)),
             Effect::Pong { id } => {

@@ -13,7 +13,6 @@ const FROZEN_WAIT_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 struct State {
-    ending: bool,
     first: Option<Box<dyn FnOnce() + Send>>,
     temporary: Vec<PathBuf>,
     frozen: bool,
@@ -54,14 +53,6 @@ impl Interrupt {
         self.0.state().first = Some(Box::new(action));
     }
 
-    /// Does not return if the program was told to end: it ends soon.
-    pub fn give_way(&self) {
-        let ending = self.0.state().ending;
-        while ending {
-            std::thread::park();
-        }
-    }
-
     /// The file is there, under its name.
     pub fn set_written(&self) {
         self.0.state().written = true;
@@ -82,11 +73,7 @@ impl Shared {
     }
 
     fn end(&self, signal: Signal) -> ! {
-        let first = {
-            let mut state = self.state();
-            state.ending = true;
-            state.first.take()
-        };
+        let first = self.state().first.take();
         if let Some(action) = first {
             action();
         }
