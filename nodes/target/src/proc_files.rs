@@ -85,9 +85,11 @@ impl Stat {
     }
 
     /// In the `stat` of a process: all of it is dead. A leader may die before other threads: by `pthread_exit`, or for a
-    /// moment when another thread execs and takes its place.
+    /// moment when another thread execs and takes its place. No threads at all: it was let go of while this was read
+    /// (fs/proc/array.c, `do_task_stat`: no `sighand` any more). That may be the leader whose place was taken, so it says
+    /// nothing of the process; of one that is gone the next read fails.
     pub(crate) fn process_has_exited(&self) -> bool {
-        self.has_exited() && self.threads <= 1
+        self.has_exited() && self.threads == 1
     }
 
     /// Dead, though perhaps not yet waited for.
