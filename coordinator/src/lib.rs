@@ -2,12 +2,14 @@
 //!
 //! * [`store`] writes and reads snapshot files: one SQLite file a snapshot.
 //! * [`server`] is `stillframe serve`: nodes over QUIC, users over HTTP; [`api`] is what it says to the latter.
+//! * [`embedded`] is the same coordinator, and a node, inside one command.
 //! * [`traceback`] prints a goroutine as Go does.
 //! * [`commands`] are the verbs of the command line, a file a verb.
 #![forbid(unsafe_code)]
 
 pub mod api;
 pub mod commands;
+pub mod embedded;
 pub mod server;
 pub mod store;
 pub mod traceback;

@@ -97,6 +97,9 @@ pub struct Session {
     next_ping: Option<Moment>,
     /// When the peer is given up if it stays silent.
     silent_until: Moment,
+    /// Orders to freeze that wait until the node's clock is known: a wrong moment is worse than a late one. The
+    /// coordinator runs one order at a time.
+    to_arm: Option<(OrderId, i64)>,
 }
 
 impl Session {
@@ -108,6 +111,7 @@ impl Session {
             pings_sent: 0,
             next_ping: None,
             silent_until: now.moment + HELLO_WITHIN,
+            to_arm: None,
         }
     }
 
@@ -158,12 +162,22 @@ impl Session {
                 self.silent_until = now.moment + SILENT_MAX;
                 self.clock.add(ping.sent, now, received_unix_ns, sent_unix_ns);
                 effects.push(Effect::Report(Report::Alive { clock: self.clock.estimate(now.moment) }));
+                self.arm(now, effects);
             }
             (Phase::Registered, ToCoordinator::Hello(_)) | (Phase::AwaitHello | Phase::AwaitAdmission, _) => {
                 self.refuse("a message out of turn".to_owned(), effects);
             }
             (Phase::Registered, message) => effects.push(Effect::Report(Report::Message(message))),
             (Phase::Closed, _) => {}
+        }
+    }
+
+    fn arm(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if let Some(clock) = self.clock.estimate(now.moment)
+            && let Some((order, at_unix_ns)) = self.to_arm.take()
+        {
+            let at_node_unix_ns = at_unix_ns.saturating_add(clock.offset_ns);
+            effects.push(Effect::ToNode(ToNode::Arm { order, at_node_unix_ns }));
         }
     }
 
@@ -201,9 +215,8 @@ impl Machine for Session {
             Event::Rejected { reason } => self.refuse(reason, effects),
             Event::Send(message) if self.phase == Phase::Registered => effects.push(Effect::ToNode(message)),
             Event::Arm { order, at_unix_ns } if self.phase == Phase::Registered => {
-                let offset_ns = self.clock.estimate(now.moment).map_or(0, |clock| clock.offset_ns);
-                let at_node_unix_ns = at_unix_ns.saturating_add(offset_ns);
-                effects.push(Effect::ToNode(ToNode::Arm { order, at_node_unix_ns }));
+                self.to_arm = Some((order, at_unix_ns));
+                self.arm(now, effects);
             }
             Event::Admitted { .. } | Event::Send(_) | Event::Arm { .. } => {}
         }

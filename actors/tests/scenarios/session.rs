@@ -52,6 +52,18 @@ fn greeting_pings_and_orders() {
 }
 
 #[test]
+fn nobody_is_told_to_freeze_by_an_unknown_clock() {
+    let text = script()
+        .at(5, hello(PROTOCOL_VERSION, "a"))
+        .at(6, admitted())
+        .at(7, Event::Arm { order: OrderId(2), at_unix_ns: UNIX_NS + 90_000_000 })
+        .at(16, pong(0, 511))
+        .at(116, pong(1, 611))
+        .text();
+    insta::assert_snapshot!(text);
+}
+
+#[test]
 fn deadlines() {
     let no_hello = script().until(20_000).text();
     let no_admission = script().at(1, hello(PROTOCOL_VERSION, "a")).until(20_000).text();

@@ -1,29 +1,11 @@
 //! The clock of the command line, which orders snapshots and names files. Nothing else in this crate reads one.
 #![allow(clippy::disallowed_methods)]
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
-/// A moment, by the wall clock and by one that never steps.
-#[derive(Clone, Copy, Debug)]
-pub struct Start {
-    pub unix_ns: i64,
-    instant: Instant,
-}
-
-impl Start {
-    pub fn now() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { unix_ns: since_epoch.as_nanos() as i64, instant: Instant::now() }
-    }
-
-    pub fn elapsed_ns(&self) -> i64 {
-        self.instant.elapsed().as_nanos() as i64
-    }
-}
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The wall clock, in nanoseconds since 1970.
 pub fn unix_ns() -> i64 {
-    Start::now().unix_ns
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as i64
 }
 
 /// `20261123T110732Z`: sorts by time, and needs no quoting.

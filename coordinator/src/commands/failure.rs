@@ -5,9 +5,10 @@ use std::io;
 use std::process::ExitCode;
 
 use serde_json::json;
-use stillframe_node::{CaptureError, ExitClass};
+use stillframe_wire::message::FailureClass;
 
 use super::output;
+use crate::api::class_name;
 use crate::store::QueryError;
 use crate::store::order::WriteError;
 use crate::store::reader::ReadError;
@@ -107,26 +108,26 @@ impl Failure {
         Self { class, message: message.into(), remedy: Some(remedy.into()) }
     }
 
-    pub fn of_capture(error: &CaptureError, pid: Option<u32>) -> Self {
+    /// Why nothing of a target of this host could be captured.
+    pub fn of_target(class: FailureClass, reason: String, pid: Option<u32>) -> Self {
         let doctor = || match pid {
             Some(pid) => format!("`stillframe doctor --pid {pid}` checks what is missing"),
             None => "`stillframe doctor` checks what is missing".to_owned(),
         };
-        let ps = || "`stillframe ps` lists the Go processes of this host".to_owned();
-        let (class, remedy) = match error.exit_class() {
-            ExitClass::NoSuchProcess => (Class::NoSuchProcess, ps()),
-            ExitClass::NotGo => (Class::NotGo, ps()),
-            ExitClass::Permission => (Class::Permission, doctor()),
-            ExitClass::Unsupported => (Class::Unsupported, doctor()),
-            ExitClass::Vanished => (Class::Vanished, ps()),
-            ExitClass::BadFile => (
-                Class::BadFile,
-                "give a core file of a Go program and the very executable that it ran, both complete"
-                    .to_owned(),
-            ),
-            ExitClass::Other => (Class::Unexpected, doctor()),
+        let remedy = match class {
+            FailureClass::NoSuchProcess | FailureClass::NotGo | FailureClass::Vanished => {
+                "`stillframe ps` lists the Go processes of this host".to_owned()
+            }
+            FailureClass::Permission | FailureClass::Unsupported | FailureClass::Other => doctor(),
+            FailureClass::BadFile => {
+                "give a core file of a Go program and the very executable that it ran, both complete".to_owned()
+            }
+            FailureClass::Limit => {
+                "raise the limit or free what is used up, and take the snapshot again".to_owned()
+            }
+            FailureClass::Lost => "take the snapshot again".to_owned(),
         };
-        Self { class, message: error.to_string(), remedy: Some(remedy) }
+        Self { class: Class::of_name(class_name(class)), message: reason, remedy: Some(remedy) }
     }
 }
 

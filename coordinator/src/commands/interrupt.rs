@@ -1,28 +1,22 @@
-//! Ctrl-C and its kind: leave no file behind, and let no target stand still.
+//! Ctrl-C and its kind: leave no file behind. Targets that stand still are let go by the freezer when this process ends.
 //!
 //! The signals are blocked in every thread but one, which waits for them; so nothing runs in a signal handler.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::{SigSet, Signal};
-
-/// A frozen target is resumed by its own budget within this time; the kernel would resume it anyway.
-const FROZEN_WAIT_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 struct State {
     first: Option<Box<dyn FnOnce() + Send>>,
     temporary: Vec<PathBuf>,
-    frozen: bool,
     written: bool,
 }
 
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    resumed: Condvar,
 }
 
 /// Ends the program in order when it is told to end.
@@ -57,14 +51,6 @@ impl Interrupt {
     pub fn set_written(&self) {
         self.0.state().written = true;
     }
-
-    /// While a target stands still, the program does not end at once.
-    pub fn set_frozen(&self, frozen: bool) {
-        self.0.state().frozen = frozen;
-        if !frozen {
-            self.0.resumed.notify_all();
-        }
-    }
 }
 
 impl Shared {
@@ -77,8 +63,7 @@ impl Shared {
         if let Some(action) = first {
             action();
         }
-        let waited = self.resumed.wait_timeout_while(self.state(), FROZEN_WAIT_MAX, |state| state.frozen);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         for path in &state.temporary {
             // It may be gone or renamed by now.
             let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };

@@ -12,6 +12,7 @@ mod exit_codes;
 mod failure;
 mod groups;
 mod interrupt;
+mod local_snapshot;
 mod node_credentials;
 mod nodes;
 mod output;

@@ -49,7 +49,7 @@ pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
         max_pause_ns: wanted.max_pause.map(nanoseconds),
         within_ns: nanoseconds(wanted.within),
         label: wanted.label,
-        requested_by: std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).ok(),
+        requested_by: snapshot::requested_by(),
     };
     let (to_cancel, id) = (client.clone(), order.id);
     interrupt.first(move || match to_cancel.cancel(id) {
@@ -141,7 +141,7 @@ impl Progress {
     }
 }
 
-fn line(event: &Event) -> String {
+pub(super) fn line(event: &Event) -> String {
     let goroutines_of = |count: u64| output::count(count, "goroutine");
     match event {
         Event::Queued { before } => format!("queued behind {}", output::count(*before as u64, "order")),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 
@@ -25,6 +25,7 @@ use crate::store::writer::SnapshotWriter;
 const UNKNOWN_CLOCK_ERROR_NS: i64 = i64::MAX / 2;
 
 /// What goes into the file beside facts, and where it is to be.
+#[derive(Clone, Debug)]
 pub struct FileOrder {
     pub output: PathBuf,
     pub existing: Existing,
@@ -32,15 +33,15 @@ pub struct FileOrder {
 }
 
 /// What whoever ordered the file may want to know before and beyond what the actors are told.
-pub enum Notice<'a> {
+pub enum Notice {
     /// This file is to be deleted if the process ends without dropping the store.
-    Temporary(&'a Path),
-    Finished(&'a Summary),
-    Failed(&'a WriteError),
+    Temporary(PathBuf),
+    Finished(Summary),
+    Failed(WriteError),
 }
 
 /// Called on the store's thread.
-pub type Notify = Box<dyn FnMut(Notice<'_>) + Send>;
+pub type Notify = Box<dyn FnMut(Notice) + Send>;
 
 /// One file in the making.
 pub struct StoreThread {
@@ -71,16 +72,17 @@ fn run(order: FileOrder, clock: Clock, mut notify: Notify, tasks: &Receiver<(Sto
     let output = order.output.clone();
     let writer = SnapshotWriter::create(&order.output, order.existing, order.meta);
     if let Ok(writer) = &writer {
-        notify(Notice::Temporary(writer.temporary_path()));
+        notify(Notice::Temporary(writer.temporary_path().to_owned()));
     }
     let stage = writer.map(Stage::Open).unwrap_or_else(Stage::Broken);
     let mut thread = Thread { stage, output, hosts: BTreeMap::new(), clock, started, last_fact: started };
     while let Ok((task, answer)) = tasks.recv() {
         let event = thread.task(task, &mut notify).unwrap_or_else(|error| {
-            notify(Notice::Failed(&error));
             // Nothing more will be written: what is there is deleted now, not when the order has ended.
             thread.stage = Stage::Closed;
-            Event::Failed { class: class(&error), reason: format!("{error}; {}", error.remedy()) }
+            let (class, reason) = (class(&error), format!("{error}; {}", error.remedy()));
+            notify(Notice::Failed(error));
+            Event::Failed { class, reason }
         });
         answer(event);
     }
@@ -212,8 +214,8 @@ impl Thread {
         let duration = self.last_fact.moment.since(self.started.moment);
         let summary = writer.finish(i64::try_from(nanoseconds(duration)).unwrap_or(i64::MAX))?;
         self.stage = Stage::Published;
-        notify(Notice::Finished(&summary));
         let Summary { complete, goroutines, bytes, .. } = summary;
+        notify(Notice::Finished(summary));
         Ok(Event::Done(Done::Finished { complete, goroutines, bytes }))
     }
 

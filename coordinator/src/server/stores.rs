@@ -61,7 +61,7 @@ impl Stores for ArchiveStores {
                 probes: None,
             },
         };
-        let notify = move |notice: Notice<'_>| match notice {
+        let notify = move |notice: Notice| match notice {
             Notice::Temporary(_) => {}
             Notice::Finished(summary) => {
                 tracing::info!(%id, bytes = summary.bytes, complete = summary.complete, "a snapshot was written");

@@ -79,7 +79,10 @@ impl Capturing {
         let (program, refused) =
             listed.map_or((String::new(), None), |target| (target.program, target.refusal));
         let refusal = match refused {
-            Some(reason) => Some(Refusal { class: FailureClass::Unsupported, reason: text(&reason) }),
+            Some(reason) => {
+                let reason = format!("pid {pid} ({program}): {reason}");
+                Some(Refusal { class: FailureClass::Unsupported, reason: text(&reason) })
+            }
             None => self.captures.warm(pid).err().map(|error| refusal(&error)),
         };
         let program = Some(program).filter(|p| !p.is_empty()).or_else(|| self.captures.program(pid));

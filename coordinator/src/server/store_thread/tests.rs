@@ -38,7 +38,7 @@ fn start_in(folder: TempDir, name: &str, existing: Existing) -> Running {
     let order = FileOrder { output: output.clone(), existing, meta };
     let notices = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&notices);
-    let notify = move |notice: Notice<'_>| {
+    let notify = move |notice: Notice| {
         noted.lock().unwrap().push(match notice {
             Notice::Temporary(path) => {
                 assert!(path.exists());
