@@ -57,8 +57,12 @@ pub enum Failed {
 /// Runs a job to its end. The runtime ends with it.
 pub fn run(runtime: Runtime, job: Job, news: impl FnMut(News)) -> Result<Summary, Failed> {
     let (said, notices) = unbounded_channel();
-    let stores =
-        Arc::new(OneFile { file: job.file.clone(), clock: job.clock.clone(), said, thread: Mutex::default() });
+    let stores = Arc::new(OneFile {
+        file: job.file.clone(),
+        clock: job.clock.clone(),
+        said,
+        thread: Mutex::default(),
+    });
     let ended = runtime.block_on(follow(job, stores.clone(), notices, news));
     // With the actors ends the thread that writes, which deletes what is not finished.
     runtime.shutdown_timeout(GIVEN_UP_WITHIN);

@@ -120,7 +120,8 @@ impl Failure {
             }
             FailureClass::Permission | FailureClass::Unsupported | FailureClass::Other => doctor(),
             FailureClass::BadFile => {
-                "give a core file of a Go program and the very executable that it ran, both complete".to_owned()
+                "give a core file of a Go program and the very executable that it ran, both complete"
+                    .to_owned()
             }
             FailureClass::Limit => {
                 "raise the limit or free what is used up, and take the snapshot again".to_owned()

@@ -152,9 +152,11 @@ fn failure(failed: Failed, arguments: &Arguments, source: &Source) -> Failure {
             };
             Failure::of_target(class, reason, pid)
         }
-        Failed::Defect(_) => {
-            Failure::new(Class::Unexpected, failed.to_string(), "take the snapshot again, with RUST_BACKTRACE=1")
-        }
+        Failed::Defect(_) => Failure::new(
+            Class::Unexpected,
+            failed.to_string(),
+            "take the snapshot again, with RUST_BACKTRACE=1",
+        ),
     }
 }
 
@@ -242,4 +244,3 @@ fn to_json(summary: &Summary, to_stdout: bool) -> serde_json::Value {
         "processes": processes,
     })
 }
-

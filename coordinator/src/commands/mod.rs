@@ -13,6 +13,7 @@ mod failure;
 mod groups;
 mod interrupt;
 mod local_snapshot;
+mod node;
 mod node_credentials;
 mod nodes;
 mod output;
@@ -66,6 +67,7 @@ enum Command {
     Sql(sql::Arguments),
     Doctor(doctor::Arguments),
     Serve(serve::Arguments),
+    Node(node::Arguments),
     NodeCredentials(node_credentials::Arguments),
     Nodes(nodes::Arguments),
     Snapshots(snapshots::Arguments),
@@ -96,6 +98,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Sql(arguments) => sql::run(&arguments, json),
         Command::Doctor(arguments) => doctor::run(&arguments, json),
         Command::Serve(arguments) => serve::run(&arguments, json),
+        Command::Node(arguments) => node::run(arguments, json),
         Command::NodeCredentials(arguments) => node_credentials::run(&arguments, json),
         Command::Nodes(arguments) => nodes::run(&arguments, json),
         Command::Snapshots(arguments) => snapshots::run(&arguments, json),

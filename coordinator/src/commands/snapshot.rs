@@ -67,7 +67,6 @@ pub struct Arguments {
     pub(super) within: Duration,
 }
 
-
 pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
     if arguments.output.as_deref() == Some(Path::new("-")) && io::stdout().is_terminal() {
         let message = "a snapshot is a binary file; it is not printed to a terminal";

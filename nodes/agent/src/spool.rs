@@ -18,7 +18,9 @@ use thiserror::Error;
 /// A result was not kept.
 #[derive(Debug, Error)]
 pub enum SpoolError {
-    #[error("{folder}: the result cannot be kept: {source}; make space there, or name another folder (TMPDIR, a node's --spool)")]
+    #[error(
+        "{folder}: the result cannot be kept: {source}; make space there, or name another folder (TMPDIR, a node's --spool)"
+    )]
     Io { folder: String, source: io::Error },
     #[error(
         "results of more than {limit} bytes wait for the coordinator already; wait until they were fetched, or capture less"
