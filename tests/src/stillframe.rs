@@ -86,11 +86,12 @@ fn text_of(mut file: std::fs::File) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// `stillframe snapshot --pid PID -o FILE`.
+/// `stillframe snapshot --pid PID -o FILE`, with time to spare: a loaded host may use up the usual budget.
 pub fn snapshot(pid: u32, file: &Path) -> Ran {
     let pid = pid.to_string();
-    let arguments: [&OsStr; 5] =
-        ["snapshot".as_ref(), "--pid".as_ref(), pid.as_ref(), "-o".as_ref(), file.as_os_str()];
+    let words = ["snapshot", "--max-pause", "5s", "--pid", &pid, "-o"];
+    let arguments: Vec<&OsStr> =
+        words.iter().map(OsStr::new).chain(std::iter::once(file.as_os_str())).collect();
     run(&arguments)
 }
 

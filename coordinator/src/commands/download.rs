@@ -41,7 +41,7 @@ pub fn check_output(output: &Path, existing: Existing) -> Result<(), WriteError>
     match output.symlink_metadata() {
         Ok(found) if found.is_dir() => Err(failed(io::ErrorKind::IsADirectory.into())),
         Ok(_) if existing == Existing::Refuse => Err(WriteError::Exists { path: output.to_owned() }),
-        _ => folder_of(output).metadata().map(drop).map_err(failed),
+        _ => tempfile::tempfile_in(folder_of(output)).map(drop).map_err(failed),
     }
 }
 
