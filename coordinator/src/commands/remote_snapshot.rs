@@ -145,6 +145,11 @@ pub(super) fn line(event: &Event) -> String {
     let goroutines_of = |count: u64| output::count(count, "goroutine");
     match event {
         Event::Queued { before } => format!("queued behind {}", output::count(*before as u64, "order")),
+        Event::Returning { nodes, within_ns } => format!(
+            "the coordinator was restarted: waiting up to {} for {}",
+            output::duration(i64::try_from(*within_ns).unwrap_or(i64::MAX)),
+            output::count(*nodes as u64, "node")
+        ),
         Event::Prepare { nodes } => format!("prepare {}", output::count(*nodes as u64, "node")),
         Event::Ready { node, targets, refused: 0 } => {
             format!("ready   {node}: {}", output::count(*targets as u64, "process"))
