@@ -61,10 +61,10 @@ pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
 
     let mut progress = Progress { json, said: BTreeSet::new() };
     progress.say(&json!({ "phase": "order", "id": id }).to_string(), || format!("order {id}"));
-    let mut patience = Patience { until: None };
-    let complete = patience.keep_trying(|| follow(&client, &order, &mut progress))??;
+    let mut patience = Patience::default();
+    let complete = patience.keep_trying(|reached| follow(&client, &order, &mut progress, reached))??;
     let bytes =
-        patience.keep_trying(|| download::download(&client, id, &file, wanted.existing, &interrupt))?;
+        patience.keep_trying(|_| download::download(&client, id, &file, wanted.existing, &interrupt))?;
     if to_stdout {
         snapshot::print_file(&file)?;
     } else {
@@ -79,8 +79,10 @@ fn follow(
     client: &Client,
     order: &OrderRequest,
     progress: &mut Progress,
+    reached: &mut bool,
 ) -> Result<Result<bool, Failure>, Trouble> {
     client.order(order)?;
+    *reached = true;
     Ok(match client.follow(order.id, &mut |event| progress.event(event))? {
         Event::Failed { class, message, remedy } => {
             Err(Failure::new(Class::of_name(&class), message, remedy))
@@ -91,24 +93,26 @@ fn follow(
 }
 
 /// A coordinator that never answered is not waited for.
+#[derive(Default)]
 struct Patience {
     until: Option<Instant>,
 }
 
 impl Patience {
-    fn keep_trying<T>(&mut self, mut attempt: impl FnMut() -> Result<T, Trouble>) -> anyhow::Result<T> {
+    /// The attempt says whether it has reached the coordinator.
+    fn keep_trying<T>(
+        &mut self,
+        mut attempt: impl FnMut(&mut bool) -> Result<T, Trouble>,
+    ) -> anyhow::Result<T> {
         loop {
-            let started = Instant::now();
-            match attempt() {
-                Ok(done) => {
-                    self.until = Some(Instant::now() + RETRY_FOR);
-                    return Ok(done);
-                }
+            let mut reached = false;
+            let result = attempt(&mut reached);
+            if reached || result.is_ok() {
+                self.until = Some(Instant::now() + RETRY_FOR);
+            }
+            match result {
+                Ok(done) => return Ok(done),
                 Err(Trouble::Unreachable(failure)) => {
-                    // An attempt that lasted had reached it.
-                    if started.elapsed() > RETRY_EVERY && self.until.is_none_or(|until| started < until) {
-                        self.until = Some(Instant::now() + RETRY_FOR);
-                    }
                     if self.until.is_none_or(|until| Instant::now() >= until) {
                         return Err(failure.into());
                     }
@@ -256,17 +260,17 @@ mod tests {
 
     #[test]
     fn who_never_answered_is_not_waited_for_and_who_did_is() {
-        let mut patience = Patience { until: None };
+        let mut patience = Patience::default();
         let mut tries = 0;
-        let never = patience.keep_trying(|| -> Result<(), _> {
+        let never = patience.keep_trying(|_| -> Result<(), _> {
             tries += 1;
             Err(unreachable())
         });
         assert!(never.is_err());
         assert_eq!(tries, 1);
-        patience.keep_trying(|| Ok(())).unwrap();
-        let back = patience.keep_trying(|| {
+        let back = patience.keep_trying(|reached| {
             tries += 1;
+            *reached = tries == 2;
             if tries < 4 { Err(unreachable()) } else { Ok(tries) }
         });
         assert_eq!(back.unwrap(), 4);
