@@ -9,6 +9,7 @@ use nix::sys::signal::{SigSet, Signal};
 
 #[derive(Default)]
 struct State {
+    ending: bool,
     first: Option<Box<dyn FnOnce() + Send>>,
     temporary: Vec<PathBuf>,
     written: bool,
@@ -47,6 +48,14 @@ impl Interrupt {
         self.0.state().first = Some(Box::new(action));
     }
 
+    /// Does not return if the program was told to end: it ends soon.
+    pub fn give_way(&self) {
+        let ending = self.0.state().ending;
+        while ending {
+            std::thread::park();
+        }
+    }
+
     /// The file is there, under its name.
     pub fn set_written(&self) {
         self.0.state().written = true;
@@ -59,7 +68,11 @@ impl Shared {
     }
 
     fn end(&self, signal: Signal) -> ! {
-        let first = self.state().first.take();
+        let first = {
+            let mut state = self.state();
+            state.ending = true;
+            state.first.take()
+        };
         if let Some(action) = first {
             action();
         }

@@ -2,6 +2,7 @@
 //!
 //! The order's id is drawn here. Whatever happens to the connection, asking again with it is the same order.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -61,8 +62,11 @@ pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
 
     let mut progress = Progress { json, said: BTreeSet::new() };
     progress.say(&json!({ "phase": "order", "id": id }).to_string(), || format!("order {id}"));
-    let mut patience = Patience { until: None };
-    let complete = patience.keep_trying(|| follow(&client, &order, &mut progress))??;
+    let patience = Patience::default();
+    let ended = patience.keep_trying(|| follow(&client, &order, &patience, &mut progress));
+    // An order that was cancelled from here is no failure of the order.
+    interrupt.give_way();
+    let complete = ended??;
     let bytes =
         patience.keep_trying(|| download::download(&client, id, &file, wanted.existing, &interrupt))?;
     if to_stdout {
@@ -78,38 +82,43 @@ pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
 fn follow(
     client: &Client,
     order: &OrderRequest,
+    patience: &Patience,
     progress: &mut Progress,
 ) -> Result<Result<bool, Failure>, Trouble> {
     client.order(order)?;
-    Ok(match client.follow(order.id, &mut |event| progress.event(event))? {
-        Event::Failed { class, message, remedy } => {
-            Err(Failure::new(Class::of_name(&class), message, remedy))
-        }
-        Event::Committed { complete, .. } => Ok(complete),
-        _ => Err(download::damaged(order.id, "the coordinator did not say how it ended")),
-    })
+    patience.reached();
+    Ok(
+        match client.follow(order.id, &mut |event| {
+            patience.reached();
+            progress.event(event);
+        })? {
+            Event::Failed { class, message, remedy } => {
+                Err(Failure::new(Class::of_name(&class), message, remedy))
+            }
+            Event::Committed { complete, .. } => Ok(complete),
+            _ => Err(download::damaged(order.id, "the coordinator did not say how it ended")),
+        },
+    )
 }
 
 /// A coordinator that never answered is not waited for.
+#[derive(Default)]
 struct Patience {
-    until: Option<Instant>,
+    until: Cell<Option<Instant>>,
 }
 
 impl Patience {
-    fn keep_trying<T>(&mut self, mut attempt: impl FnMut() -> Result<T, Trouble>) -> anyhow::Result<T> {
+    /// It has answered just now.
+    fn reached(&self) {
+        self.until.set(Some(Instant::now() + RETRY_FOR));
+    }
+
+    fn keep_trying<T>(&self, mut attempt: impl FnMut() -> Result<T, Trouble>) -> anyhow::Result<T> {
         loop {
-            let started = Instant::now();
             match attempt() {
-                Ok(done) => {
-                    self.until = Some(Instant::now() + RETRY_FOR);
-                    return Ok(done);
-                }
+                Ok(done) => return Ok(done),
                 Err(Trouble::Unreachable(failure)) => {
-                    // An attempt that lasted had reached it.
-                    if started.elapsed() > RETRY_EVERY && self.until.is_none_or(|until| started < until) {
-                        self.until = Some(Instant::now() + RETRY_FOR);
-                    }
-                    if self.until.is_none_or(|until| Instant::now() >= until) {
+                    if self.until.get().is_none_or(|until| Instant::now() >= until) {
                         return Err(failure.into());
                     }
                     output::say(&format!("{}; trying again", output::printable(&failure.message)));
@@ -251,7 +260,7 @@ mod tests {
 
     #[test]
     fn who_never_answered_is_not_waited_for_and_who_did_is() {
-        let mut patience = Patience { until: None };
+        let patience = Patience::default();
         let mut tries = 0;
         let never = patience.keep_trying(|| -> Result<(), _> {
             tries += 1;
@@ -259,7 +268,7 @@ mod tests {
         });
         assert!(never.is_err());
         assert_eq!(tries, 1);
-        patience.keep_trying(|| Ok(())).unwrap();
+        patience.reached();
         let back = patience.keep_trying(|| {
             tries += 1;
             if tries < 4 { Err(unreachable()) } else { Ok(tries) }
