@@ -16,6 +16,7 @@ use crate::api::{ErrorBody, Event, NodeList, OrderRequest, OrderState, SnapshotL
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// The coordinator answers within 30 s, and gives a sign of life every 5 s while there are no events.
 const ANSWER_WITHIN: Duration = Duration::from_secs(40);
+const CANCEL_WITHIN: Duration = Duration::from_secs(5);
 const SILENT_MAX: Duration = Duration::from_secs(20);
 /// One event is a name, a number and a reason or two.
 const LINE_BYTES_MAX: u64 = 1 << 20;
@@ -102,8 +103,11 @@ impl Client {
         }
     }
 
-    pub fn cancel(&self, order: Uuid) -> Result<(), Trouble> {
-        self.good(self.delete_at(&format!("orders/{order}"))?).map(drop)
+    /// Whoever wants to end does not wait long for the answer.
+    pub fn cancel(&self, order: Uuid) -> Result<OrderState, Trouble> {
+        let request = self.agent.delete(self.path(&format!("orders/{order}")));
+        let request = request.config().timeout_global(Some(CANCEL_WITHIN)).build();
+        self.json(request.call().map_err(|error| self.trouble(&error))?)
     }
 
     pub fn snapshots(&self, limit: Option<usize>) -> Result<SnapshotList, Trouble> {
@@ -118,7 +122,8 @@ impl Client {
     }
 
     pub fn delete(&self, snapshot: Uuid) -> Result<(), Trouble> {
-        self.good(self.delete_at(&format!("snapshots/{snapshot}"))?).map(drop)
+        let request = self.agent.delete(self.path(&format!("snapshots/{snapshot}")));
+        self.good(request.call().map_err(|error| self.trouble(&error))?).map(drop)
     }
 
     pub fn nodes(&self) -> Result<NodeList, Trouble> {
@@ -131,10 +136,6 @@ impl Client {
 
     fn get(&self, path: &str) -> Result<Response<Body>, Trouble> {
         self.agent.get(self.path(path)).call().map_err(|error| self.trouble(&error))
-    }
-
-    fn delete_at(&self, path: &str) -> Result<Response<Body>, Trouble> {
-        self.agent.delete(self.path(path)).call().map_err(|error| self.trouble(&error))
     }
 
     fn post(&self, path: &str, body: &impl Serialize) -> Result<Response<Body>, Trouble> {

@@ -12,9 +12,9 @@ use stillframe_actors::time::nanoseconds;
 use uuid::Uuid;
 
 use super::coordinator::{Client, Trouble};
-use super::interrupt::Interrupt;
+use super::interrupt::{self, Interrupt};
 use super::{Class, Done, Failure, download, output, snapshot};
-use crate::api::{Event, OrderRequest, Selector};
+use crate::api::{Event, OrderRequest, OrderState, Selector, State};
 use crate::store::order::Existing;
 use crate::store::reader::{Process, ProcessFilter, Snapshot};
 
@@ -54,7 +54,8 @@ pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
     };
     let (to_cancel, id) = (client.clone(), order.id);
     interrupt.first(move || match to_cancel.cancel(id) {
-        Ok(()) => output::say(&format!("order {id} was cancelled")),
+        Ok(OrderState { state: State::Accepted, .. }) => output::say(&format!("order {id} was cancelled")),
+        Ok(OrderState { state: State::Ended, .. }) => output::say(&format!("order {id} had ended already")),
         Err(Trouble::Unreachable(failure) | Trouble::Refused(failure)) => {
             output::say(&format!("order {id} may go on: {}", output::printable(&failure.message)));
         }
@@ -63,16 +64,13 @@ pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
     let mut progress = Progress { json, said: BTreeSet::new() };
     progress.say(&json!({ "phase": "order", "id": id }).to_string(), || format!("order {id}"));
     let patience = Patience::default();
-    let ended = patience.keep_trying(|| follow(&client, &order, &patience, &mut progress));
-    // An order that was cancelled from here is no failure of the order.
-    interrupt.give_way();
-    let complete = ended??;
-    let bytes =
-        patience.keep_trying(|| download::download(&client, id, &file, wanted.existing, &interrupt))?;
+    let complete = patience.keep_trying(|| follow(&client, &order, &patience, &mut progress))??;
+    let fetched =
+        patience.keep_trying(|| download::fetch(&client, id, &file, wanted.existing, &interrupt))?;
+    let publish = || download::publish(fetched, &file, wanted.existing);
+    let bytes = if to_stdout { publish()? } else { interrupt.publish(publish)? };
     if to_stdout {
         snapshot::print_file(&file)?;
-    } else {
-        interrupt.set_written();
     }
     report(id, &file, bytes, to_stdout, json)?;
     Ok(if complete { Done::Whole } else { Done::Partial })
@@ -121,6 +119,7 @@ impl Patience {
                     if self.until.get().is_none_or(|until| Instant::now() >= until) {
                         return Err(failure.into());
                     }
+                    interrupt::give_way();
                     output::say(&format!("{}; trying again", output::printable(&failure.message)));
                     std::thread::sleep(RETRY_EVERY);
                 }
@@ -138,6 +137,8 @@ struct Progress {
 
 impl Progress {
     fn event(&mut self, event: &Event) {
+        // That an order was cancelled from here is no news.
+        interrupt::give_way();
         // An event is made of texts and numbers.
         let json = serde_json::to_string(event).unwrap_or_default();
         self.say(&json, || line(event));
