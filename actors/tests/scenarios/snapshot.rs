@@ -24,11 +24,15 @@ pub fn member(name: &str, generation: u64, instance: u64) -> Member {
 }
 
 pub fn snapshot(members: &[&str]) -> Snapshot {
+    snapshot_within(Duration::from_secs(60), members)
+}
+
+fn snapshot_within(within: Duration, members: &[&str]) -> Snapshot {
     let order = Order {
         id: OrderId(1),
         selector: Selector::default(),
         max_pause: None,
-        within: Duration::from_secs(60),
+        within,
         label: None,
         requested_by: None,
     };
@@ -111,6 +115,19 @@ fn from_prepare_to_committed() {
 fn deadlines() {
     let text: String =
         (0..=5).map(|n| format!("after {n} steps\n{}\n", after(n).until(1_000_000).text())).collect();
+    insta::assert_snapshot!(text);
+}
+
+/// Who hangs while it prepares leaves the others time to be captured.
+#[test]
+fn a_node_that_hangs_in_a_short_order() {
+    let text = Script::new(snapshot_within(Duration::from_secs(4), &["a", "b"]))
+        .at(0, Event::Start)
+        .at(1, from("a", 1, ready(1)))
+        .at(2_100, from("a", 1, captured(0)))
+        .at(2_200, stream(1, 0, 1))
+        .at(2_300, written(1, 0))
+        .text();
     insta::assert_snapshot!(text);
 }
 
