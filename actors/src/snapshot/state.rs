@@ -334,15 +334,18 @@ impl Snapshot {
         let senders: usize =
             self.nodes.values().map(|state| state.targets().filter(|(_, t)| sending(t)).count()).sum();
         let mut free = SENDERS_MAX.saturating_sub(senders);
-        for (name, state) in self.nodes.iter_mut().filter(|(_, state)| state.connected) {
-            for (id, target) in state.targets.iter_mut().flatten() {
-                if free == 0 {
-                    return;
-                }
-                if target.stage == Stage::Captured {
-                    free -= 1;
-                    target.stage = Stage::Sending { until: now.moment + SEND_WITHIN, stream: None };
-                    effects.push(plain(name, ToNode::Send { order: self.order.id, target: *id }));
+        // Whose stream broke waits for those who were not asked yet.
+        for broken in 0..BROKEN_MAX {
+            for (name, state) in self.nodes.iter_mut().filter(|(_, state)| state.connected) {
+                for (id, target) in state.targets.iter_mut().flatten() {
+                    if free == 0 {
+                        return;
+                    }
+                    if target.stage == Stage::Captured && target.broken == broken {
+                        free -= 1;
+                        target.stage = Stage::Sending { until: now.moment + SEND_WITHIN, stream: None };
+                        effects.push(plain(name, ToNode::Send { order: self.order.id, target: *id }));
+                    }
                 }
             }
         }

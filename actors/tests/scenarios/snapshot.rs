@@ -202,3 +202,12 @@ fn senders_are_few_at_a_time() {
     let script = (0..6).fold(script, |script, target| script.at(2, from("a", 1, captured(target))));
     insta::assert_snapshot!(script.at(3, stream(1, 0, 1)).at(4, written(1, 0)).text());
 }
+
+#[test]
+fn who_broke_off_waits_for_those_who_were_not_asked_yet() {
+    let script = script(&["a"]).at(1, from("a", 1, ready(5)));
+    let script = (0..5).fold(script, |script, target| script.at(2, from("a", 1, captured(target))));
+    insta::assert_snapshot!(
+        script.at(3, stream(1, 0, 1)).at(4, broken(1, 0)).at(5, stream(2, 1, 1)).at(6, written(2, 1)).text()
+    );
+}
