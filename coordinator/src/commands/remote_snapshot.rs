@@ -21,6 +21,10 @@ use crate::store::reader::{Process, ProcessFilter, Snapshot};
 /// A coordinator that was reached once, and is gone, may come back within this time.
 const RETRY_FOR: Duration = Duration::from_secs(60);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
+/// Nodes that took part are waited for before the order is given to a coordinator that was gone: it may have been
+/// restarted, and they try to reach it every 10 s at least.
+const NODES_BACK_WITHIN: Duration = Duration::from_secs(15);
+const NODES_ASKED_EVERY: Duration = Duration::from_millis(250);
 
 /// What is wanted.
 pub struct Wanted {
@@ -61,7 +65,7 @@ pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
         }
     });
 
-    let mut progress = Progress { json, said: BTreeSet::new() };
+    let mut progress = Progress::new(json);
     progress.say(&json!({ "phase": "order", "id": id }).to_string(), || format!("order {id}"));
     let patience = Patience::default();
     let complete = patience.keep_trying(|| follow(&client, &order, &patience, &mut progress))??;
@@ -83,6 +87,7 @@ fn follow(
     patience: &Patience,
     progress: &mut Progress,
 ) -> Result<Result<bool, Failure>, Trouble> {
+    wait_for_nodes(client, progress)?;
     client.order(order)?;
     patience.reached();
     Ok(
@@ -97,6 +102,25 @@ fn follow(
             _ => Err(download::damaged(order.id, "the coordinator did not say how it ended")),
         },
     )
+}
+
+/// Those that took part before the connection was lost; at first there are none.
+fn wait_for_nodes(client: &Client, progress: &Progress) -> Result<(), Trouble> {
+    let until = Instant::now() + NODES_BACK_WITHIN;
+    while !progress.nodes.is_empty() {
+        let back: BTreeSet<String> = client.nodes()?.nodes.into_iter().map(|node| node.name).collect();
+        let missing: Vec<&str> = progress.nodes.difference(&back).map(String::as_str).collect();
+        if missing.is_empty() {
+            break;
+        }
+        if Instant::now() >= until {
+            let missing = output::printable(&missing.join(", ")).into_owned();
+            output::say(&format!("not back within {NODES_BACK_WITHIN:?}, and not waited for: {missing}"));
+            break;
+        }
+        std::thread::sleep(NODES_ASKED_EVERY);
+    }
+    Ok(())
 }
 
 /// A coordinator that never answered is not waited for.
@@ -133,10 +157,25 @@ impl Patience {
 struct Progress {
     json: bool,
     said: BTreeSet<String>,
+    /// Those that take part, as far as they have said so.
+    nodes: BTreeSet<String>,
 }
 
 impl Progress {
+    fn new(json: bool) -> Progress {
+        Progress { json, said: BTreeSet::new(), nodes: BTreeSet::new() }
+    }
+
     fn event(&mut self, event: &Event) {
+        match event {
+            Event::Ready { node, .. } => {
+                self.nodes.insert(node.clone());
+            }
+            Event::NodeLost { node, .. } => {
+                self.nodes.remove(node);
+            }
+            _ => {}
+        }
         // That an order was cancelled from here is no news.
         interrupt::give_way();
         // An event is made of texts and numbers.
@@ -279,7 +318,7 @@ mod tests {
 
     #[test]
     fn what_is_told_twice_is_said_once() {
-        let mut progress = Progress { json: true, said: BTreeSet::new() };
+        let mut progress = Progress::new(true);
         progress.event(&Event::Commit);
         progress.event(&Event::Commit);
         assert_eq!(progress.said.len(), 1);
