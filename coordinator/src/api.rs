@@ -6,6 +6,9 @@ use stillframe_wire::facts::PauseWindow;
 use stillframe_wire::message::FailureClass;
 use uuid::Uuid;
 
+/// The media type of a snapshot file.
+pub const SNAPSHOT_TYPE: &str = "application/vnd.sqlite3";
+
 /// `POST /api/v1/orders`. The client draws the id: asked again with the same one, it is the same order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -13,6 +13,7 @@ use crate::actor::{ActorId, Carrier, Mailbox};
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::order::{NodeName, Order, Outcome, Progress};
+use crate::session::Refusals;
 use crate::snapshot::Event as SnapshotEvent;
 use crate::writer::actor::Store;
 use crate::{session, snapshot};
@@ -36,6 +37,7 @@ pub struct Overview {
 pub struct Handle {
     pub mailbox: Mailbox<Event>,
     pub overview: watch::Receiver<Overview>,
+    pub refusals: Arc<Refusals>,
     sessions: mpsc::UnboundedSender<(SessionId, Mailbox<session::state::Event>)>,
     counted: Arc<AtomicU64>,
     intake: Intake,
@@ -47,7 +49,8 @@ impl Handle {
     pub fn connected(&self, connection: Connection) {
         let id = SessionId(self.counted.fetch_add(1, Ordering::Relaxed));
         let (mailbox, intake) = (self.mailbox.clone(), self.intake.clone());
-        session::actor::start(id, connection, mailbox, intake, self.clock.clone(), |session| {
+        let (refusals, clock) = (Arc::clone(&self.refusals), self.clock.clone());
+        session::actor::start(id, connection, mailbox, intake, refusals, clock, |session| {
             // The coordinator has to know it before it hears of it.
             let _ = self.sessions.send((id, session));
         });
@@ -76,7 +79,15 @@ pub fn start(
         clock: clock.clone(),
     };
     let mailbox = crate::actor::start(coordinator, carrying, clock.clone(), None);
-    Handle { mailbox, overview: overview_seen, sessions, counted: Arc::default(), intake, clock }
+    Handle {
+        mailbox,
+        overview: overview_seen,
+        refusals: Arc::default(),
+        sessions,
+        counted: Arc::default(),
+        intake,
+        clock,
+    }
 }
 
 struct Carrying {

@@ -61,6 +61,7 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     Connect,
+    /// There is no connection any more, or there was none: why, for the log.
     Disconnect {
         reason: String,
     },
@@ -374,18 +375,13 @@ impl Machine for Node {
                     effects.push(Effect::Send(self.hello()));
                 }
             }
-            Event::ConnectFailed { .. } => {
+            Event::ConnectFailed { reason } => {
                 if matches!(self.link, Link::Connecting { .. }) {
-                    self.down(now);
-                }
-            }
-            Event::ConnectionLost { .. } => {
-                if matches!(self.link, Link::Greeting { .. } | Link::Up { .. }) {
-                    self.down(now);
+                    self.break_off(now, reason, effects);
                 }
             }
             Event::FromCoordinator(message) => self.hear(now, message, effects),
-            Event::Garbage { reason } => {
+            Event::ConnectionLost { reason } | Event::Garbage { reason } => {
                 if matches!(self.link, Link::Greeting { .. } | Link::Up { .. }) {
                     self.break_off(now, reason, effects);
                 }

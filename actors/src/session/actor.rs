@@ -1,13 +1,15 @@
 //! The session's actor: reads control frames and data streams of one connection, and writes control frames.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use stillframe_wire::limits::{CONTROL_FRAME_BYTES_MAX, FRAME_BYTES_MAX};
+use stillframe_wire::limits::CONTROL_FRAME_BYTES_MAX;
 use stillframe_wire::message::{Generation, PROTOCOL_VERSION, StreamHead, ToCoordinator, ToNode};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
+use super::refusals::Refusals;
 use super::state::{Effect, Event, Report, Session};
 use crate::actor::{Carrier, Mailbox, Meter};
 use crate::clock::Clock;
@@ -28,6 +30,7 @@ struct Carrying {
     /// Who the peer is, once it is admitted: data streams need to know.
     admitted: Arc<OnceLock<(String, Generation)>>,
     name: Option<String>,
+    refusals: Arc<Refusals>,
 }
 
 /// Starts the session of a connection. `started` is called with it before anything is read.
@@ -36,6 +39,7 @@ pub fn start(
     connection: Connection,
     coordinator: Mailbox<CoordinatorEvent>,
     intake: Intake,
+    refusals: Arc<Refusals>,
     clock: Clock,
     started: impl FnOnce(Mailbox<Event>),
 ) {
@@ -51,6 +55,7 @@ pub fn start(
         streams: Arc::clone(&streams),
         admitted: Arc::clone(&admitted),
         name: None,
+        refusals: Arc::clone(&refusals),
     };
     let machine = Session::new(clock.now());
     let me = crate::actor::start(machine, carrying, clock, Some(supervisor));
@@ -58,7 +63,7 @@ pub fn start(
     tokio::spawn(write(writing, messages, Arc::clone(&streams)));
     // These end with the connection, which ends with the session.
     tokio::spawn(read(reading, me, Arc::clone(&streams)));
-    tokio::spawn(accept(streams, admitted, intake));
+    tokio::spawn(accept(streams, admitted, intake, refusals));
 }
 
 async fn write(mut writing: Writing, mut messages: mpsc::Receiver<ToNode>, streams: Arc<dyn Streams>) {
@@ -103,24 +108,40 @@ async fn read(mut reading: Reading, me: Mailbox<Event>, streams: Arc<dyn Streams
 }
 
 /// Each data stream says what it is of, and then waits until it is asked for.
-async fn accept(streams: Arc<dyn Streams>, admitted: Arc<OnceLock<(String, Generation)>>, intake: Intake) {
-    while let Ok(mut reading) = streams.accept().await {
-        let (admitted, intake) = (Arc::clone(&admitted), intake.clone());
+async fn accept(
+    streams: Arc<dyn Streams>,
+    admitted: Arc<OnceLock<(String, Generation)>>,
+    intake: Intake,
+    refusals: Arc<Refusals>,
+) {
+    while let Ok(reading) = streams.accept().await {
+        let (admitted, intake, refusals) = (Arc::clone(&admitted), intake.clone(), Arc::clone(&refusals));
         tokio::spawn(async move {
-            let head = read_frame::<StreamHead>(&mut reading, FRAME_BYTES_MAX);
-            let head = match tokio::time::timeout(HEAD_WITHIN, head).await {
-                Ok(Ok((head, _))) => head,
-                Ok(Err(error)) => return tracing::warn!(%error, "a data stream without a head was dropped"),
-                Err(_) => return tracing::warn!("a data stream without a head was dropped: it is silent"),
-            };
-            match admitted.get() {
-                Some((node, generation)) if head.version == PROTOCOL_VERSION => {
-                    intake.offer(Streamed { node: node.clone(), generation: *generation, head, reading });
+            match streamed(reading, &admitted).await {
+                Ok(streamed) => intake.offer(streamed),
+                Err(reason) => {
+                    refusals.streams.fetch_add(1, Ordering::Relaxed);
+                    let node = admitted.get().map(|(node, _)| node);
+                    tracing::warn!(node, reason, "a data stream was dropped");
                 }
-                _ => tracing::warn!("a data stream of a node that is not registered was dropped"),
             }
         });
     }
+}
+
+async fn streamed(
+    mut reading: Reading,
+    admitted: &OnceLock<(String, Generation)>,
+) -> Result<Streamed, String> {
+    let head = read_frame::<StreamHead>(&mut reading, CONTROL_FRAME_BYTES_MAX);
+    let head = tokio::time::timeout(HEAD_WITHIN, head).await;
+    let head = head.map_err(|_| format!("its head did not come within {HEAD_WITHIN:?}"))?;
+    let (head, _) = head.map_err(|error| error.to_string())?;
+    if head.version != PROTOCOL_VERSION {
+        return Err(format!("it is of version {} of the protocol", head.version));
+    }
+    let (node, generation) = admitted.get().cloned().ok_or("its node is not registered")?;
+    Ok(Streamed { node, generation, head, reading })
 }
 
 impl Carrier<Session> for Carrying {
@@ -132,6 +153,9 @@ impl Carrier<Session> for Carrying {
                 {
                     // Set once: a session is admitted once.
                     let _ = self.admitted.set((name.clone(), *generation));
+                }
+                if let ToNode::Refused { .. } = &message {
+                    self.refusals.sessions.fetch_add(1, Ordering::Relaxed);
                 }
                 let full = self.outbox.as_ref().is_some_and(|outbox| outbox.try_send(message).is_err());
                 if full {

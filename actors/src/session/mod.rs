@@ -2,6 +2,8 @@
 
 pub mod actor;
 mod clock;
+mod refusals;
 pub mod state;
 
 pub use clock::ClockEstimate;
+pub use refusals::Refusals;

@@ -26,7 +26,8 @@ use crate::machine::Machine;
 use crate::order::{NodeName, Order, Outcome, Progress};
 use crate::time::{Moment, Now, earlier, nanoseconds};
 
-/// A node lists its processes and reads their executables in this time, or is left out.
+/// A node lists its processes and reads their executables in this time, or is left out. At most half of the order's time:
+/// the others need the rest of it.
 pub const PREPARE_WITHIN: Duration = Duration::from_secs(15);
 /// Between the order to freeze and the freeze, at least: the order has to arrive everywhere.
 pub const ARM_LEAD_MIN: Duration = Duration::from_millis(50);
@@ -81,10 +82,14 @@ impl Snapshot {
     fn start(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let lifetime = self.order.within + FINISH_WITHIN;
         self.until = now.moment + self.order.within;
-        self.phase = Phase::Prepare { until: (now.moment + PREPARE_WITHIN).min(self.until) };
+        self.phase = Phase::Prepare { until: now.moment + self.prepare_within() };
         effects.push(Effect::Progress(Progress::Prepare { nodes: self.nodes.len() }));
         let message = ToNode::Prepare(self.prepare(lifetime));
         self.tell_all(message, effects);
+    }
+
+    fn prepare_within(&self) -> Duration {
+        PREPARE_WITHIN.min(self.order.within / 2)
     }
 
     fn prepare(&self, lifetime: Duration) -> Prepare {
@@ -329,15 +334,18 @@ impl Snapshot {
         let senders: usize =
             self.nodes.values().map(|state| state.targets().filter(|(_, t)| sending(t)).count()).sum();
         let mut free = SENDERS_MAX.saturating_sub(senders);
-        for (name, state) in self.nodes.iter_mut().filter(|(_, state)| state.connected) {
-            for (id, target) in state.targets.iter_mut().flatten() {
-                if free == 0 {
-                    return;
-                }
-                if target.stage == Stage::Captured {
-                    free -= 1;
-                    target.stage = Stage::Sending { until: now.moment + SEND_WITHIN, stream: None };
-                    effects.push(plain(name, ToNode::Send { order: self.order.id, target: *id }));
+        // Whose stream broke waits for those who were not asked yet.
+        for broken in 0..BROKEN_MAX {
+            for (name, state) in self.nodes.iter_mut().filter(|(_, state)| state.connected) {
+                for (id, target) in state.targets.iter_mut().flatten() {
+                    if free == 0 {
+                        return;
+                    }
+                    if target.stage == Stage::Captured && target.broken == broken {
+                        free -= 1;
+                        target.stage = Stage::Sending { until: now.moment + SEND_WITHIN, stream: None };
+                        effects.push(plain(name, ToNode::Send { order: self.order.id, target: *id }));
+                    }
                 }
             }
         }
@@ -491,7 +499,8 @@ impl Machine for Snapshot {
             Phase::Prepare { until } if due(until) => {
                 let silent: Vec<NodeName> =
                     self.nodes.iter().filter(|(_, s)| s.targets.is_none()).map(name).collect();
-                let reason = format!("it did not say within {PREPARE_WITHIN:?} which of its processes fit");
+                let within = self.prepare_within();
+                let reason = format!("it did not say within {within:?} which of its processes fit");
                 silent.iter().for_each(|node| self.lose(node, &reason, effects));
             }
             Phase::Prepare { .. } | Phase::Collect => {}

@@ -8,6 +8,7 @@ use stillframe_wire::limits::FRAME_BYTES_MAX;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::silence::Heard;
 use super::state::{Done, Effect, Event, Task, Writer};
 use super::streams::Streams;
 use crate::actor::{Carrier, Mailbox};
@@ -18,8 +19,8 @@ use crate::snapshot::{Event as SnapshotEvent, Member, StreamId, TargetKey};
 
 /// Batches that were read and wait to be written.
 const BATCHES_WAITING: usize = 8;
-/// A stream that brings nothing for so long is given up.
-const SILENT_MAX: Duration = Duration::from_secs(15);
+/// A stream that brings nothing for so long is given up: others wait behind it.
+const SILENT_MAX: Duration = Duration::from_secs(5);
 
 /// What a store is to do. The batches of a load end with [`Batch::Done`]; an error, or an end before that, means that the
 /// stream broke, and the store must have nothing of it.
@@ -72,14 +73,11 @@ impl Carrying {
     }
 }
 
-async fn read(mut reading: Reading, batches: mpsc::Sender<Result<Batch, String>>) {
+async fn read(reading: Reading, batches: mpsc::Sender<Result<Batch, String>>) {
+    let mut reading = Heard::new(reading, SILENT_MAX);
     loop {
-        let frame = read_frame::<Batch>(&mut reading, FRAME_BYTES_MAX);
-        let batch = match tokio::time::timeout(SILENT_MAX, frame).await {
-            Ok(Ok((batch, _))) => Ok(batch),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("nothing came for {SILENT_MAX:?}")),
-        };
+        let frame = read_frame::<Batch>(&mut reading, FRAME_BYTES_MAX).await;
+        let batch = frame.map(|(batch, _)| batch).map_err(|error| error.to_string());
         let is_last = matches!(batch, Err(_) | Ok(Batch::Done(_)));
         // A store that does not want more has dropped its end.
         if batches.send(batch).await.is_err() || is_last {

@@ -24,11 +24,15 @@ pub fn member(name: &str, generation: u64, instance: u64) -> Member {
 }
 
 pub fn snapshot(members: &[&str]) -> Snapshot {
+    snapshot_within(Duration::from_secs(60), members)
+}
+
+fn snapshot_within(within: Duration, members: &[&str]) -> Snapshot {
     let order = Order {
         id: OrderId(1),
         selector: Selector::default(),
         max_pause: None,
-        within: Duration::from_secs(60),
+        within,
         label: None,
         requested_by: None,
     };
@@ -114,6 +118,19 @@ fn deadlines() {
     insta::assert_snapshot!(text);
 }
 
+/// Who hangs while it prepares leaves the others time to be captured.
+#[test]
+fn a_node_that_hangs_in_a_short_order() {
+    let text = Script::new(snapshot_within(Duration::from_secs(4), &["a", "b"]))
+        .at(0, Event::Start)
+        .at(1, from("a", 1, ready(1)))
+        .at(2_100, from("a", 1, captured(0)))
+        .at(2_200, stream(1, 0, 1))
+        .at(2_300, written(1, 0))
+        .text();
+    insta::assert_snapshot!(text);
+}
+
 #[test]
 fn cancelled_in_each_phase() {
     insta::assert_snapshot!(in_each_phase(&[Event::Cancel { reason: "cancelled".to_owned() }]));
@@ -184,4 +201,13 @@ fn senders_are_few_at_a_time() {
     let script = script(&["a"]).at(1, from("a", 1, ready(6)));
     let script = (0..6).fold(script, |script, target| script.at(2, from("a", 1, captured(target))));
     insta::assert_snapshot!(script.at(3, stream(1, 0, 1)).at(4, written(1, 0)).text());
+}
+
+#[test]
+fn who_broke_off_waits_for_those_who_were_not_asked_yet() {
+    let script = script(&["a"]).at(1, from("a", 1, ready(5)));
+    let script = (0..5).fold(script, |script, target| script.at(2, from("a", 1, captured(target))));
+    insta::assert_snapshot!(
+        script.at(3, stream(1, 0, 1)).at(4, broken(1, 0)).at(5, stream(2, 1, 1)).at(6, written(2, 1)).text()
+    );
 }

@@ -6,16 +6,17 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ureq::http::{Response, StatusCode};
+use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body};
 use uuid::Uuid;
 
 use super::{Class, Failure};
-use crate::api::{ErrorBody, Event, NodeList, OrderRequest, OrderState, SnapshotList};
+use crate::api::{ErrorBody, Event, NodeList, OrderRequest, OrderState, SNAPSHOT_TYPE, SnapshotList};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// The coordinator answers within 30 s, and gives a sign of life every 5 s while there are no events.
 const ANSWER_WITHIN: Duration = Duration::from_secs(40);
+const CANCEL_WITHIN: Duration = Duration::from_secs(5);
 const SILENT_MAX: Duration = Duration::from_secs(20);
 /// One event is a name, a number and a reason or two.
 const LINE_BYTES_MAX: u64 = 1 << 20;
@@ -84,7 +85,7 @@ impl Client {
 
     /// Calls `each` for every event, from the first one that the coordinator knows; returns after the last one.
     pub fn follow(&self, order: Uuid, each: &mut dyn FnMut(&Event)) -> Result<Event, Trouble> {
-        let response = self.good(self.get(&format!("orders/{order}/events"))?)?;
+        let response = self.of_type("text/event-stream", self.get(&format!("orders/{order}/events"))?)?;
         let mut lines = BufReader::new(response.into_body().into_reader());
         loop {
             let mut line = String::new();
@@ -102,8 +103,11 @@ impl Client {
         }
     }
 
-    pub fn cancel(&self, order: Uuid) -> Result<(), Trouble> {
-        self.good(self.delete_at(&format!("orders/{order}"))?).map(drop)
+    /// Whoever wants to end does not wait long for the answer.
+    pub fn cancel(&self, order: Uuid) -> Result<OrderState, Trouble> {
+        let request = self.agent.delete(self.path(&format!("orders/{order}")));
+        let request = request.config().timeout_global(Some(CANCEL_WITHIN)).build();
+        self.json(request.call().map_err(|error| self.trouble(&error))?)
     }
 
     pub fn snapshots(&self, limit: Option<usize>) -> Result<SnapshotList, Trouble> {
@@ -113,12 +117,14 @@ impl Client {
 
     /// The snapshot's bytes. Fewer than were announced are an error of the reader.
     pub fn download(&self, snapshot: Uuid) -> Result<impl Read, Trouble> {
-        let response = self.good(self.get(&format!("snapshots/{snapshot}"))?)?;
+        let response = self.of_type(SNAPSHOT_TYPE, self.get(&format!("snapshots/{snapshot}"))?)?;
         Ok(response.into_body().into_reader())
     }
 
     pub fn delete(&self, snapshot: Uuid) -> Result<(), Trouble> {
-        self.good(self.delete_at(&format!("snapshots/{snapshot}"))?).map(drop)
+        let request = self.agent.delete(self.path(&format!("snapshots/{snapshot}")));
+        let response = self.good(request.call().map_err(|error| self.trouble(&error))?)?;
+        if response.status() == StatusCode::NO_CONTENT { Ok(()) } else { Err(self.not_a_coordinator()) }
     }
 
     pub fn nodes(&self) -> Result<NodeList, Trouble> {
@@ -131,10 +137,6 @@ impl Client {
 
     fn get(&self, path: &str) -> Result<Response<Body>, Trouble> {
         self.agent.get(self.path(path)).call().map_err(|error| self.trouble(&error))
-    }
-
-    fn delete_at(&self, path: &str) -> Result<Response<Body>, Trouble> {
-        self.agent.delete(self.path(path)).call().map_err(|error| self.trouble(&error))
     }
 
     fn post(&self, path: &str, body: &impl Serialize) -> Result<Response<Body>, Trouble> {
@@ -160,6 +162,14 @@ impl Client {
         };
         let failure = Failure::new(Class::of_name(&error.class), error.message, error.remedy);
         Err(if is_busy { Trouble::Unreachable(failure) } else { Trouble::Refused(failure) })
+    }
+
+    /// Another server may have a page for everything.
+    fn of_type(&self, expected: &str, response: Response<Body>) -> Result<Response<Body>, Trouble> {
+        let response = self.good(response)?;
+        let found = response.headers().get(header::CONTENT_TYPE).and_then(|found| found.to_str().ok());
+        let is_expected = found.is_some_and(|found| found.split(';').next() == Some(expected));
+        if is_expected { Ok(response) } else { Err(self.not_a_coordinator()) }
     }
 
     fn trouble(&self, error: &ureq::Error) -> Trouble {

@@ -4,23 +4,23 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use tempfile::TempPath;
 use uuid::Uuid;
 
 use super::coordinator::{Client, Trouble};
 use super::interrupt::Interrupt;
 use super::{Class, Failure};
 use crate::store::order::{Existing, WriteError};
-use crate::store::{folder_of, publish};
+use crate::store::{self, folder_of};
 
-/// Its size in bytes.
-pub fn download(
+/// All of it, beside the file that it is to become: [`publish`] gives it its name.
+pub fn fetch(
     client: &Client,
     snapshot: Uuid,
     output: &Path,
     existing: Existing,
     interrupt: &Interrupt,
-) -> Result<u64, Trouble> {
+) -> Result<TempPath, Trouble> {
     let refused = |error: WriteError| Trouble::Refused(error.into());
     check_output(output, existing).map_err(refused)?;
     let mut body = client.download(snapshot)?;
@@ -32,7 +32,12 @@ pub fn download(
         .map_err(failed)?;
     interrupt.delete(file.path());
     copy(client, &mut body, file.as_file(), output)?;
-    publish(NamedTempFile::into_temp_path(file), output, existing).map_err(refused)
+    Ok(file.into_temp_path())
+}
+
+/// Its size in bytes.
+pub fn publish(fetched: TempPath, output: &Path, existing: Existing) -> Result<u64, Failure> {
+    store::publish(fetched, output, existing).map_err(Failure::from)
 }
 
 /// Before anything is asked for: a file that cannot be written is no reason to stop a process.

@@ -1,11 +1,35 @@
 //! Ctrl-C and its kind: leave no file behind. Targets that stand still are let go by the freezer when this process ends.
 //!
-//! The signals are blocked in every thread but one, which waits for them; so nothing runs in a signal handler.
+//! The signals are blocked in every thread but one, which waits for them; so nothing runs in a signal handler. Either that
+//! thread ends the program or the verb does, whoever comes first: there is one last message, and the exit code that goes
+//! with it.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::sys::signal::{SigSet, Signal};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Signal,
+    Verb,
+}
+
+/// Who ends the program. One for the process, as its signals are.
+static ENDED: OnceLock<By> = OnceLock::new();
+
+/// Does not return if the program was told to end: it ends soon.
+pub fn give_way() {
+    while ENDED.get() == Some(&By::Signal) {
+        std::thread::park();
+    }
+}
+
+/// From here on the verb has the last word. As [`give_way`] if it comes too late for that.
+pub fn last_word() {
+    ENDED.get_or_init(|| By::Verb);
+    give_way();
+}
 
 #[derive(Default)]
 struct State {
@@ -30,8 +54,14 @@ impl Interrupt {
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            let Ok(signal) = signals.wait() else { return };
+            let of_first = Arc::clone(&of_thread);
+            if ENDED.get_or_init(|| By::Signal) == &By::Signal {
+                std::thread::spawn(move || of_first.end(signal));
+            }
+            // Who says it again does not want to wait.
             if let Ok(signal) = signals.wait() {
-                of_thread.end(signal);
+                of_thread.end_at_once(signal);
             }
         })?;
         Ok(Self(shared))
@@ -51,6 +81,14 @@ impl Interrupt {
     pub fn set_written(&self) {
         self.0.state().written = true;
     }
+
+    /// Gives the file its name. Who is told to end meanwhile waits until it is known whether it has it.
+    pub fn publish<T, E>(&self, publish: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let mut state = self.0.state();
+        let published = publish()?;
+        state.written = true;
+        Ok(published)
+    }
 }
 
 impl Shared {
@@ -63,6 +101,10 @@ impl Shared {
         if let Some(action) = first {
             action();
         }
+        self.end_at_once(signal)
+    }
+
+    fn end_at_once(&self, signal: Signal) -> ! {
         let state = self.state();
         for path in &state.temporary {
             // It may be gone or renamed by now.

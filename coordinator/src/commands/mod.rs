@@ -104,6 +104,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Snapshots(arguments) => snapshots::run(&arguments, json),
         Command::Help(arguments) => exit_codes::run(&arguments, json),
     };
+    interrupt::last_word();
     match result {
         Ok(Done::Whole) => ExitCode::SUCCESS,
         Ok(Done::Partial) => Class::Partial.into(),

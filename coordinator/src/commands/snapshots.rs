@@ -11,10 +11,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::coordinator::Address;
-use super::download::download;
 use super::interrupt::Interrupt;
 use super::output::{self, Column};
-use super::{Done, clock};
+use super::{Done, clock, download};
 use crate::api::{Content, SnapshotEntry};
 use crate::store::order::Existing;
 
@@ -86,8 +85,8 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
             let interrupt = Interrupt::install()?;
             let file = output.clone().unwrap_or_else(|| PathBuf::from(format!("{id}.db")));
             let existing = if *force { Existing::Replace } else { Existing::Refuse };
-            let bytes = download(&client, *id, &file, existing, &interrupt)?;
-            interrupt.set_written();
+            let fetched = download::fetch(&client, *id, &file, existing, &interrupt)?;
+            let bytes = interrupt.publish(|| download::publish(fetched, &file, existing))?;
             if json {
                 output::write_json(&mut out, &json!({ "id": id, "file": file, "bytes": bytes }))?;
             } else {

@@ -173,8 +173,12 @@ impl Server {
         let reason = "the coordinator was stopped";
         // That all nodes go now is not to be known.
         self.known_nodes.abort();
-        for order in self.orders.open() {
-            self.coordinator.mailbox.tell(Event::Cancel { order, reason: reason.to_owned() });
+        // All before any has ended: one that waits is not to begin because the one before it was cancelled.
+        let open = self.orders.open();
+        for order in &open {
+            self.coordinator.mailbox.tell(Event::Cancel { order: *order, reason: reason.to_owned() });
+        }
+        for order in open {
             if let Some(log) = self.orders.log(order) {
                 let mut from = 0;
                 while let Ok(Some((_, next))) = tokio::time::timeout(SETTLE_WITHIN, log.after(from)).await {

@@ -18,6 +18,8 @@ pub async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     let refused = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     let (handshake, late, busy) =
         (refused(&shared.refused.handshake), refused(&shared.refused.late), refused(&shared.refused.busy));
+    let refusals = &shared.coordinator.refusals;
+    let (sessions, streams) = (refused(&refusals.sessions), refused(&refusals.streams));
     let (complete, partial, failed) = (outcomes.complete, outcomes.partial, outcomes.failed);
     let text = format!(
         "# HELP stillframe_nodes Registered nodes.
@@ -35,6 +37,12 @@ stillframe_orders_total{{outcome=\"failed\"}} {failed}
 # HELP stillframe_refused_names_total Nodes that were refused because their name was taken.
 # TYPE stillframe_refused_names_total counter
 stillframe_refused_names_total {refused_names}
+# HELP stillframe_refused_sessions_total Sessions that were refused, for a name, a version, or what was sent.
+# TYPE stillframe_refused_sessions_total counter
+stillframe_refused_sessions_total {sessions}
+# HELP stillframe_refused_streams_total Data streams that did not say what they are of.
+# TYPE stillframe_refused_streams_total counter
+stillframe_refused_streams_total {streams}
 # HELP stillframe_refused_connections_total Peers that did not get past the handshake.
 # TYPE stillframe_refused_connections_total counter
 stillframe_refused_connections_total{{reason=\"handshake\"}} {handshake}

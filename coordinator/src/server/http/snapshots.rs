@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::error::{ApiError, blocking};
-use crate::api::SnapshotList;
+use crate::api::{SNAPSHOT_TYPE, SnapshotList};
 use crate::server::archive::LISTED_MAX;
 
 /// Of one read from the disk.
@@ -54,7 +54,7 @@ pub async fn download(
     });
     let (bytes, file) = opened.await?.ok_or_else(no_such_snapshot)?;
     let headers = [
-        (header::CONTENT_TYPE, "application/vnd.sqlite3".to_owned()),
+        (header::CONTENT_TYPE, SNAPSHOT_TYPE.to_owned()),
         (header::CONTENT_LENGTH, bytes.to_string()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{id}.db\"")),
     ];

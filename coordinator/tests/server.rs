@@ -1,0 +1,21 @@
+//! The coordinator's server, end to end: scripted nodes over QUIC, users over HTTP and by the built command line.
+
+mod cluster;
+mod synthetic;
+
+#[path = "server/disk.rs"]
+mod disk;
+#[path = "server/http.rs"]
+mod http;
+#[path = "server/interrupts.rs"]
+mod interrupts;
+#[path = "server/losses.rs"]
+mod losses;
+#[path = "server/orders.rs"]
+mod orders;
+#[path = "server/peers.rs"]
+mod peers;
+#[path = "server/restarts.rs"]
+mod restarts;
+#[path = "server/starting.rs"]
+mod starting;
