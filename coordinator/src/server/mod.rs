@@ -163,8 +163,10 @@ impl Server {
     /// Cancels what runs, waits until no file is half there, and ends.
     pub async fn stop(self) {
         let reason = "the coordinator was stopped";
-        // All before any has ended: one that waits is not to begin because the one before it was cancelled.
-        let open = self.orders.open();
+        // The running one last: the next one is not to begin because it was cancelled.
+        let running = self.coordinator.overview.borrow().running;
+        let mut open = self.orders.open();
+        open.sort_by_key(|order| Some(*order) == running);
         for order in &open {
             self.coordinator.mailbox.tell(Event::Cancel { order: *order, reason: reason.to_owned() });
         }
