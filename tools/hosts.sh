@@ -39,7 +39,7 @@ make_host() {
 # find_host PID NAME prints the process of that name at or below a process.
 find_host() {
 	local child
-	if [[ $(tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null) == "$2 "* ]]; then
+	if [[ $({ tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null) == "$2 "* ]]; then
 		echo "$1"
 		return
 	fi

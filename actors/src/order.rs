@@ -26,6 +26,11 @@ pub enum Progress {
     Queued {
         before: usize,
     },
+    /// The coordinator was restarted, and waits for so many nodes that it had.
+    Returning {
+        nodes: usize,
+        within_ns: u64,
+    },
     Prepare {
         nodes: usize,
     },

@@ -209,7 +209,8 @@ struct Running {
 fn coordinator() -> Running {
     let kept = Keeping::default();
     let (listener, progress) = mpsc::unbounded_channel();
-    let coordinator = coordinator::actor::start(Arc::new(kept.clone()), listener, clock());
+    let coordinator =
+        coordinator::actor::start(Default::default(), Arc::new(kept.clone()), listener, clock());
     Running { coordinator, progress, kept }
 }
 

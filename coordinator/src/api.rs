@@ -65,6 +65,11 @@ pub enum Event {
     Queued {
         before: usize,
     },
+    /// The coordinator was restarted, and waits for so many nodes that it had.
+    Returning {
+        nodes: usize,
+        within_ns: u64,
+    },
     Prepare {
         nodes: usize,
     },
@@ -250,6 +255,7 @@ impl From<Progress> for Event {
     fn from(progress: Progress) -> Event {
         match progress {
             Progress::Queued { before } => Event::Queued { before },
+            Progress::Returning { nodes, within_ns } => Event::Returning { nodes, within_ns },
             Progress::Prepare { nodes } => Event::Prepare { nodes },
             Progress::Ready { node, targets, refused } => Event::Ready { node, targets, refused },
             Progress::Arm { targets, in_ns } => Event::Arm { targets, in_ns },

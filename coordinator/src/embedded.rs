@@ -115,7 +115,7 @@ async fn order(
 ) -> Result<UnboundedReceiver<(stillframe_wire::message::OrderId, Progress)>, Failed> {
     let (dial, mut connections) = local::pair();
     let (said, heard) = unbounded_channel();
-    let coordinator = coordinator::actor::start(stores, said, job.clock.clone());
+    let coordinator = coordinator::actor::start(Default::default(), stores, said, job.clock.clone());
     let accepting = coordinator.clone();
     tokio::spawn(async move {
         while let Some(connection) = connections.recv().await {

@@ -5,6 +5,8 @@
 //! * [`traceback`]: Go's own traceback text, taken apart. It is the oracle: nothing here knows how Stillframe reads Go.
 //! * [`stillframe`]: the command line under test.
 //! * [`process_state`]: what the kernel says of a process: stopped, traced, gone.
+//! * [`cluster`]: a coordinator and its nodes, on hosts of their own.
+//! * [`hosts`]: hosts on this machine.
 //! * [`health`]: what the `busy` program says of itself.
 //! * [`planted`]: a captured process, made up, for tests of the tests.
 //! * [`table`]: tables of results, as text.
@@ -14,7 +16,9 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod cluster;
 pub mod health;
+pub mod hosts;
 pub mod planted;
 pub mod process_state;
 pub mod programs;

@@ -21,6 +21,13 @@ pub const NODE_NAME_BYTES_MAX: usize = 253;
 /// Bytes of a reason, a label, or any other text for people.
 pub const TEXT_BYTES_MAX: usize = 4_096;
 
+/// Bytes of a program's name: a file's (limits.h, `NAME_MAX`).
+pub const PROGRAM_BYTES_MAX: usize = 255;
+
+/// Bytes of a reason why a target cannot be captured, in the answer to an order: with [`TARGETS_PER_NODE_MAX`] of them the
+/// answer still is a control frame.
+pub const READY_REASON_BYTES_MAX: usize = 640;
+
 /// Patterns in each list of a selector.
 pub const SELECTOR_PATTERNS_MAX: usize = 256;
 

@@ -7,7 +7,8 @@ use bincode::{Decode, Encode};
 
 use crate::facts::{HostFacts, PauseWindow};
 use crate::limits::{
-    NODE_NAME_BYTES_MAX, PATTERN_BYTES_MAX, SELECTOR_PATTERNS_MAX, TARGETS_PER_NODE_MAX, TEXT_BYTES_MAX,
+    NODE_NAME_BYTES_MAX, PATTERN_BYTES_MAX, PROGRAM_BYTES_MAX, READY_REASON_BYTES_MAX, SELECTOR_PATTERNS_MAX,
+    TARGETS_PER_NODE_MAX, TEXT_BYTES_MAX,
 };
 
 /// The version of everything in this crate that crosses a network.
@@ -232,8 +233,10 @@ impl ToCoordinator {
             ToCoordinator::Ready(ready) => {
                 within("the list of targets", ready.targets.len(), TARGETS_PER_NODE_MAX)?;
                 ready.targets.iter().try_for_each(|target| {
-                    text(&target.program)?;
-                    target.refusal.iter().try_for_each(|refusal| text(&refusal.reason))
+                    within("a program's name", target.program.len(), PROGRAM_BYTES_MAX)?;
+                    target.refusal.iter().try_for_each(|refusal| {
+                        within("a reason", refusal.reason.len(), READY_REASON_BYTES_MAX)
+                    })
                 })
             }
             ToCoordinator::Failed { failure, .. } => text(&failure.reason),

@@ -59,6 +59,7 @@ impl Handle {
 
 /// Starts a coordinator. What becomes of its orders goes to `listener`.
 pub fn start(
+    coordinator: Coordinator,
     stores: Arc<dyn Stores>,
     listener: mpsc::UnboundedSender<(OrderId, Progress)>,
     clock: Clock,
@@ -77,7 +78,7 @@ pub fn start(
         intake: intake.clone(),
         clock: clock.clone(),
     };
-    let mailbox = crate::actor::start(Coordinator::default(), carrying, clock.clone(), None);
+    let mailbox = crate::actor::start(coordinator, carrying, clock.clone(), None);
     Handle {
         mailbox,
         overview: overview_seen,

@@ -2,7 +2,7 @@
 //!
 //! One order runs at a time: two that freeze the same target would each spoil the other's instant.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use stillframe_wire::facts::HostFacts;
@@ -14,10 +14,14 @@ use crate::machine::Machine;
 use crate::order::{NodeName, Order, Outcome, Progress};
 use crate::session::ClockEstimate;
 use crate::snapshot::{Event as SnapshotEvent, Member};
-use crate::time::{Moment, Now};
+use crate::time::{Moment, Now, nanoseconds};
 
 /// A node that was heard from within this time keeps its name against another one that claims it.
 pub const NAME_HELD: Duration = Duration::from_secs(4);
+
+/// After a restart the nodes of before may come back within this time: the longest that a node waits between two tries
+/// (`node::state::RETRY_MAX`), and the try.
+const RETURN_WITHIN: Duration = Duration::from_secs(12);
 
 /// A connection, as the coordinator's process counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,9 +120,27 @@ pub struct Coordinator {
     waiting: VecDeque<Order>,
     running: Option<OrderId>,
     refused_names: u64,
+    returning: Option<Returning>,
+}
+
+/// After a restart: the nodes that were registered before it, until when no order is begun unless all of them are back. An
+/// order that came first would find some of them, or none.
+#[derive(Clone, Debug)]
+struct Returning {
+    nodes: BTreeSet<NodeName>,
+    until: Moment,
 }
 
 impl Coordinator {
+    /// One that was restarted, and had these nodes.
+    pub fn restarted(now: Now, nodes: BTreeSet<NodeName>) -> Coordinator {
+        let returning = Returning { nodes, until: now.moment + RETURN_WITHIN };
+        Coordinator {
+            returning: Some(returning).filter(|returning| !returning.nodes.is_empty()),
+            ..Coordinator::default()
+        }
+    }
+
     pub fn nodes(&self) -> &BTreeMap<NodeName, Node> {
         &self.nodes
     }
@@ -181,6 +203,9 @@ impl Coordinator {
             heard: now.moment,
         };
         self.sessions.insert(session, hello.name.clone());
+        if let Some(returning) = &mut self.returning {
+            returning.nodes.remove(&hello.name);
+        }
         self.nodes.insert(hello.name, node);
         effects.push(Effect::Admit { session, generation });
         if let Some(order) = self.running {
@@ -192,6 +217,7 @@ impl Coordinator {
         for order in unknown.into_iter().filter(|order| Some(*order) != self.running) {
             effects.push(forget(session, order));
         }
+        self.start_next(now, effects);
     }
 
     /// The name and the registration that a session stands for; `None`: it was replaced, and nobody listens to it.
@@ -227,7 +253,7 @@ impl Coordinator {
         }
     }
 
-    fn order(&mut self, order: Order, effects: &mut Vec<Effect>) {
+    fn order(&mut self, now: Now, order: Order, effects: &mut Vec<Effect>) {
         let id = order.id;
         if self.running == Some(id) || self.waiting().any(|waiting| waiting == id) {
             // Asked twice: whoever asks waits for the same one.
@@ -238,14 +264,23 @@ impl Coordinator {
             return ended(id, FailureClass::Limit, reason, effects);
         }
         self.waiting.push_back(order);
-        self.start_next(effects);
+        self.start_next(now, effects);
         if let Some(before) = self.waiting().position(|waiting| waiting == id) {
-            effects.push(Effect::Progress { order: id, progress: Progress::Queued { before: before + 1 } });
+            let progress = match &self.returning {
+                Some(Returning { nodes, until }) => Progress::Returning {
+                    nodes: nodes.len(),
+                    within_ns: nanoseconds(until.since(now.moment)),
+                },
+                None => Progress::Queued { before: before + 1 },
+            };
+            effects.push(Effect::Progress { order: id, progress });
         }
     }
 
-    fn start_next(&mut self, effects: &mut Vec<Effect>) {
+    fn start_next(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.returning = self.returning.take().filter(|r| !r.nodes.is_empty() && now.moment < r.until);
         while self.running.is_none()
+            && self.returning.is_none()
             && let Some(order) = self.waiting.pop_front()
         {
             let wanted = |name: &str| {
@@ -318,13 +353,13 @@ impl Machine for Coordinator {
             }
             Event::Message { session, message } => self.message(session, message, effects),
             Event::Closed { session } => self.closed(session, effects),
-            Event::Order(order) => self.order(order, effects),
+            Event::Order(order) => self.order(now, order, effects),
             Event::Cancel { order, reason } => self.cancel(order, reason, effects),
             Event::SnapshotEnded { order, outcome } => {
                 if self.running == Some(order) {
                     self.running = None;
                     effects.push(Effect::Progress { order, progress: Progress::Ended(outcome) });
-                    self.start_next(effects);
+                    self.start_next(now, effects);
                 }
             }
             Event::ToNode { node, message } => {
@@ -336,8 +371,10 @@ impl Machine for Coordinator {
     }
 
     fn wake_at(&self) -> Option<Moment> {
-        None
+        self.returning.as_ref().map(|returning| returning.until)
     }
 
-    fn tick(&mut self, _: Now, _: &mut Vec<Effect>) {}
+    fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.start_next(now, effects);
+    }
 }

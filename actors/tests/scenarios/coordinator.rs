@@ -8,7 +8,7 @@ use stillframe_wire::message::{
     Held, Hello, InstanceId, OrderId, PROTOCOL_VERSION, Ready, Selector, TargetId, ToCoordinator, ToNode,
 };
 
-use crate::script::Script;
+use crate::script::{Script, now};
 
 fn script() -> Script<Coordinator> {
     Script::new(Coordinator::default())
@@ -115,4 +115,23 @@ fn messages_and_results_of_orders_that_nobody_waits_for() {
         .at(9, closed(2))
         .text();
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn after_a_restart_orders_wait_for_the_nodes_of_before() {
+    let restarted = || {
+        let known = ["a", "b"].map(str::to_owned).into();
+        Script::new(Coordinator::restarted(now(0), known))
+    };
+    let all_back = restarted()
+        .at(0, order(1, "*"))
+        .at(10, hello(1, "a", 1, &[1]))
+        .at(20, order(2, "*"))
+        .at(30, hello(2, "b", 2, &[]))
+        .at(40, ended(1))
+        .text();
+    let one_back = restarted().at(5, hello(1, "a", 1, &[])).at(10, order(1, "*")).until(13_000).text();
+    let none_back =
+        restarted().at(10, order(1, "*")).at(20, cancel(1)).at(30, order(2, "*")).until(13_000).text();
+    insta::assert_snapshot!(format!("all\n{all_back}\none\n{one_back}\nnone\n{none_back}"));
 }

@@ -2,7 +2,6 @@
 //!
 //! The order's id is drawn here. Whatever happens to the connection, asking again with it is the same order.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -21,10 +20,6 @@ use crate::store::reader::{Process, ProcessFilter, Snapshot};
 /// A coordinator that was reached once, and is gone, may come back within this time.
 const RETRY_FOR: Duration = Duration::from_secs(60);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
-/// Nodes that took part are waited for before the order is given to a coordinator that was gone: it may have been
-/// restarted, and they try to reach it every 10 s at least.
-const NODES_BACK_WITHIN: Duration = Duration::from_secs(15);
-const NODES_ASKED_EVERY: Duration = Duration::from_millis(250);
 
 /// What is wanted.
 pub struct Wanted {
@@ -65,12 +60,12 @@ pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
         }
     });
 
-    let mut progress = Progress::new(json);
+    let mut progress = Progress { json, said: BTreeSet::new() };
     progress.say(&json!({ "phase": "order", "id": id }).to_string(), || format!("order {id}"));
-    let patience = Patience::default();
-    let complete = patience.keep_trying(|| follow(&client, &order, &patience, &mut progress))??;
+    let mut patience = Patience::default();
+    let complete = patience.keep_trying(|reached| follow(&client, &order, &mut progress, reached))??;
     let fetched =
-        patience.keep_trying(|| download::fetch(&client, id, &file, wanted.existing, &interrupt))?;
+        patience.keep_trying(|_| download::fetch(&client, id, &file, wanted.existing, &interrupt))?;
     let publish = || download::publish(fetched, &file, wanted.existing);
     let bytes = if to_stdout { publish()? } else { interrupt.publish(publish)? };
     if to_stdout {
@@ -84,63 +79,42 @@ pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
 fn follow(
     client: &Client,
     order: &OrderRequest,
-    patience: &Patience,
     progress: &mut Progress,
+    reached: &mut bool,
 ) -> Result<Result<bool, Failure>, Trouble> {
-    wait_for_nodes(client, progress)?;
     client.order(order)?;
-    patience.reached();
-    Ok(
-        match client.follow(order.id, &mut |event| {
-            patience.reached();
-            progress.event(event);
-        })? {
-            Event::Failed { class, message, remedy } => {
-                Err(Failure::new(Class::of_name(&class), message, remedy))
-            }
-            Event::Committed { complete, .. } => Ok(complete),
-            _ => Err(download::damaged(order.id, "the coordinator did not say how it ended")),
-        },
-    )
-}
-
-/// Those that took part before the connection was lost; at first there are none.
-fn wait_for_nodes(client: &Client, progress: &Progress) -> Result<(), Trouble> {
-    let until = Instant::now() + NODES_BACK_WITHIN;
-    while !progress.nodes.is_empty() {
-        let back: BTreeSet<String> = client.nodes()?.nodes.into_iter().map(|node| node.name).collect();
-        let missing: Vec<&str> = progress.nodes.difference(&back).map(String::as_str).collect();
-        if missing.is_empty() {
-            break;
+    *reached = true;
+    Ok(match client.follow(order.id, &mut |event| progress.event(event))? {
+        Event::Failed { class, message, remedy } => {
+            Err(Failure::new(Class::of_name(&class), message, remedy))
         }
-        if Instant::now() >= until {
-            let missing = output::printable(&missing.join(", ")).into_owned();
-            output::say(&format!("not back within {NODES_BACK_WITHIN:?}, and not waited for: {missing}"));
-            break;
-        }
-        std::thread::sleep(NODES_ASKED_EVERY);
-    }
-    Ok(())
+        Event::Committed { complete, .. } => Ok(complete),
+        _ => Err(download::damaged(order.id, "the coordinator did not say how it ended")),
+    })
 }
 
 /// A coordinator that never answered is not waited for.
 #[derive(Default)]
 struct Patience {
-    until: Cell<Option<Instant>>,
+    until: Option<Instant>,
 }
 
 impl Patience {
-    /// It has answered just now.
-    fn reached(&self) {
-        self.until.set(Some(Instant::now() + RETRY_FOR));
-    }
-
-    fn keep_trying<T>(&self, mut attempt: impl FnMut() -> Result<T, Trouble>) -> anyhow::Result<T> {
+    /// The attempt says whether it has reached the coordinator.
+    fn keep_trying<T>(
+        &mut self,
+        mut attempt: impl FnMut(&mut bool) -> Result<T, Trouble>,
+    ) -> anyhow::Result<T> {
         loop {
-            match attempt() {
+            let mut reached = false;
+            let result = attempt(&mut reached);
+            if reached || result.is_ok() {
+                self.until = Some(Instant::now() + RETRY_FOR);
+            }
+            match result {
                 Ok(done) => return Ok(done),
                 Err(Trouble::Unreachable(failure)) => {
-                    if self.until.get().is_none_or(|until| Instant::now() >= until) {
+                    if self.until.is_none_or(|until| Instant::now() >= until) {
                         return Err(failure.into());
                     }
                     interrupt::give_way();
@@ -157,25 +131,10 @@ impl Patience {
 struct Progress {
     json: bool,
     said: BTreeSet<String>,
-    /// Those that take part, as far as they have said so.
-    nodes: BTreeSet<String>,
 }
 
 impl Progress {
-    fn new(json: bool) -> Progress {
-        Progress { json, said: BTreeSet::new(), nodes: BTreeSet::new() }
-    }
-
     fn event(&mut self, event: &Event) {
-        match event {
-            Event::Ready { node, .. } => {
-                self.nodes.insert(node.clone());
-            }
-            Event::NodeLost { node, .. } => {
-                self.nodes.remove(node);
-            }
-            _ => {}
-        }
         // That an order was cancelled from here is no news.
         interrupt::give_way();
         // An event is made of texts and numbers.
@@ -194,6 +153,11 @@ pub(super) fn line(event: &Event) -> String {
     let goroutines_of = |count: u64| output::count(count, "goroutine");
     match event {
         Event::Queued { before } => format!("queued behind {}", output::count(*before as u64, "order")),
+        Event::Returning { nodes, within_ns } => format!(
+            "the coordinator was restarted: waiting up to {} for {}",
+            output::duration(i64::try_from(*within_ns).unwrap_or(i64::MAX)),
+            output::count(*nodes as u64, "node")
+        ),
         Event::Prepare { nodes } => format!("prepare {}", output::count(*nodes as u64, "node")),
         Event::Ready { node, targets, refused: 0 } => {
             format!("ready   {node}: {}", output::count(*targets as u64, "process"))
@@ -300,17 +264,17 @@ mod tests {
 
     #[test]
     fn who_never_answered_is_not_waited_for_and_who_did_is() {
-        let patience = Patience::default();
+        let mut patience = Patience::default();
         let mut tries = 0;
-        let never = patience.keep_trying(|| -> Result<(), _> {
+        let never = patience.keep_trying(|_| -> Result<(), _> {
             tries += 1;
             Err(unreachable())
         });
         assert!(never.is_err());
         assert_eq!(tries, 1);
-        patience.reached();
-        let back = patience.keep_trying(|| {
+        let back = patience.keep_trying(|reached| {
             tries += 1;
+            *reached = tries == 2;
             if tries < 4 { Err(unreachable()) } else { Ok(tries) }
         });
         assert_eq!(back.unwrap(), 4);
@@ -318,7 +282,7 @@ mod tests {
 
     #[test]
     fn what_is_told_twice_is_said_once() {
-        let mut progress = Progress::new(true);
+        let mut progress = Progress { json: true, said: BTreeSet::new() };
         progress.event(&Event::Commit);
         progress.event(&Event::Commit);
         assert_eq!(progress.said.len(), 1);

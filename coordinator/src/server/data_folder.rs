@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use tempfile::{NamedTempFile, PersistError};
+
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     #[error("{}: {source}", path.display())]
@@ -63,6 +65,10 @@ impl DataFolder {
         self.path.join("snapshots")
     }
 
+    pub fn known_nodes(&self) -> PathBuf {
+        self.path.join("known_nodes.json")
+    }
+
     pub fn pki(&self) -> PathBuf {
         self.path.join("pki")
     }
@@ -116,11 +122,24 @@ fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// A file that only the owner may read, which is there whole or not at all. One that is there already stays as it is.
 pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    publish_private(path, content, |file| file.persist_noclobber(path))
+}
+
+/// The same, in the place of one that is there.
+pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    publish_private(path, content, |file| file.persist(path))
+}
+
+fn publish_private(
+    path: &Path,
+    content: &[u8],
+    persist: impl FnOnce(NamedTempFile) -> Result<File, PersistError>,
+) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".stillframe-").suffix(".partial").tempfile_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
-    file.persist_noclobber(path).map_err(|error| error.error)?;
+    persist(file).map_err(|error| error.error)?;
     File::open(folder)?.sync_all()
 }
 

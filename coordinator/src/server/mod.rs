@@ -2,6 +2,7 @@
 //!
 //! * [`data_folder`]: the folder, its lock, and files that are there whole or not at all.
 //! * [`pki`]: the CA that says who may be a node.
+//! * [`known_nodes`]: which nodes there were, for the next start.
 //! * [`gate`]: lets nodes in. The coordinator's actors (`stillframe_actors`) do the rest.
 //! * [`store_thread`] and [`stores`]: each order's file.
 //! * [`orders`], [`archive`], [`http`]: what users see.
@@ -10,6 +11,7 @@ pub mod archive;
 pub mod data_folder;
 pub mod gate;
 pub mod http;
+pub mod known_nodes;
 pub mod orders;
 pub mod pki;
 pub mod store_thread;
@@ -23,7 +25,7 @@ use std::time::Duration;
 
 use stillframe_actors::clock::Clock;
 use stillframe_actors::coordinator::actor::Handle;
-use stillframe_actors::coordinator::state::Event;
+use stillframe_actors::coordinator::state::{Coordinator, Event};
 use stillframe_actors::order::Progress;
 use stillframe_actors::quic::{self, Endpoint, QuicError};
 use stillframe_wire::message::OrderId;
@@ -94,6 +96,7 @@ pub struct Server {
     endpoint: Endpoint,
     stop_http: watch::Sender<bool>,
     http_task: JoinHandle<io::Result<()>>,
+    known_nodes: JoinHandle<()>,
     /// Unlocked when all else has ended.
     _folder: DataFolder,
 }
@@ -133,7 +136,11 @@ impl Server {
         let stores = Arc::new(ArchiveStores::new(archive.clone(), clock.clone()));
         let (said, heard) = mpsc::unbounded_channel();
         let for_actor: Arc<ArchiveStores> = Arc::clone(&stores);
-        let coordinator = stillframe_actors::coordinator::actor::start(for_actor, said, clock.clone());
+        let known = known_nodes::read(&folder.known_nodes());
+        let machine = Coordinator::restarted(clock.now(), known);
+        let coordinator =
+            stillframe_actors::coordinator::actor::start(machine, for_actor, said, clock.clone());
+        let known_nodes = tokio::spawn(known_nodes::keep(folder.known_nodes(), coordinator.overview.clone()));
         tokio::spawn(listen_to(heard, orders.clone()));
         let refused = Arc::new(Refused::default());
         tokio::spawn(gate::admit(endpoint.clone(), coordinator.clone(), Arc::clone(&refused)));
@@ -156,6 +163,7 @@ impl Server {
             endpoint,
             stop_http,
             http_task,
+            known_nodes,
             _folder: folder,
         })
     }
@@ -163,6 +171,8 @@ impl Server {
     /// Cancels what runs, waits until no file is half there, and ends.
     pub async fn stop(self) {
         let reason = "the coordinator was stopped";
+        // That all nodes go now is not to be known.
+        self.known_nodes.abort();
         // The running one last: the next one is not to begin because it was cancelled.
         let running = self.coordinator.overview.borrow().running;
         let mut open = self.orders.open();

@@ -8,7 +8,9 @@ use stillframe_actors::connection::Later;
 use stillframe_actors::glob;
 use stillframe_target::freezer::Freezer;
 use stillframe_wire::facts::{PauseWindow, ProcessFacts};
-use stillframe_wire::limits::{TARGETS_PER_NODE_MAX, TEXT_BYTES_MAX};
+use stillframe_wire::limits::{
+    PROGRAM_BYTES_MAX, READY_REASON_BYTES_MAX, TARGETS_PER_NODE_MAX, TEXT_BYTES_MAX,
+};
 use stillframe_wire::message::{FailureClass, ReadyTarget, Refusal, Selector};
 
 use crate::capture::{Captures, Options, Phase, Source};
@@ -51,7 +53,7 @@ impl Capturing {
             Of::Processes(freezer) => freezer,
             Of::Core { exe, .. } => {
                 let program = exe.file_name().map(|name| name.to_string_lossy().into_owned());
-                return vec![ReadyTarget { pid: 0, program: program.unwrap_or_default(), refusal: None }];
+                return vec![ready_target(0, &program.unwrap_or_default(), None)];
             }
         };
         let Selector { programs, pids, .. } = selector;
@@ -60,16 +62,24 @@ impl Capturing {
             let listed = match targets::list(freezer) {
                 Ok(listed) => listed.targets,
                 Err(error) => {
-                    let failure = Refusal { class: FailureClass::Other, reason: text(&error.to_string()) };
-                    return vec![ReadyTarget { pid: 0, program: String::new(), refusal: Some(failure) }];
+                    let failure = Refusal { class: FailureClass::Other, reason: error.to_string() };
+                    return vec![ready_target(0, "", Some(failure))];
                 }
             };
             let fits = |target: &TargetSummary| {
                 let named = |pattern: &String| glob::matches(pattern, &target.program);
                 !pids.contains(&target.pid) && (programs.is_empty() || programs.iter().any(named))
             };
-            let found = listed.into_iter().filter(fits).take(TARGETS_PER_NODE_MAX + 1);
-            ready.extend(found.map(|target| self.by_pid(target.pid, Some(target))));
+            let found: Vec<TargetSummary> = listed.into_iter().filter(fits).collect();
+            let room = TARGETS_PER_NODE_MAX.saturating_sub(ready.len());
+            let more = found.len().saturating_sub(room);
+            let kept = if more > 0 { room.saturating_sub(1) } else { room };
+            ready.extend(found.into_iter().take(kept).map(|target| self.by_pid(target.pid, Some(target))));
+            if more > 0 {
+                let reason =
+                    format!("more than {TARGETS_PER_NODE_MAX} processes of this host fit; select fewer");
+                ready.push(ready_target(0, "", Some(Refusal { class: FailureClass::Limit, reason })));
+            }
         }
         ready
     }
@@ -81,12 +91,12 @@ impl Capturing {
         let refusal = match refused {
             Some(reason) => {
                 let reason = format!("pid {pid} ({program}): {reason}");
-                Some(Refusal { class: FailureClass::Unsupported, reason: text(&reason) })
+                Some(Refusal { class: FailureClass::Unsupported, reason })
             }
             None => self.captures.warm(pid).err().map(|error| refusal(&error)),
         };
         let program = Some(program).filter(|p| !p.is_empty()).or_else(|| self.captures.program(pid));
-        ReadyTarget { pid, program: text(&program.unwrap_or_default()), refusal }
+        ready_target(pid, &program.unwrap_or_default(), refusal)
     }
 
     fn capture_now(
@@ -161,7 +171,37 @@ fn refusal(error: &CaptureError) -> Refusal {
     Refusal { class, reason: text(&error.to_string()) }
 }
 
+/// With texts as long as they may be in an answer.
+fn ready_target(pid: u32, program: &str, refusal: Option<Refusal>) -> ReadyTarget {
+    let refusal = refusal
+        .map(|Refusal { class, reason }| Refusal { class, reason: cut(&reason, READY_REASON_BYTES_MAX) });
+    ReadyTarget { pid, program: cut(program, PROGRAM_BYTES_MAX), refusal }
+}
+
 /// As long as a text on the wire may be.
 fn text(text: &str) -> String {
-    text[..text.floor_char_boundary(TEXT_BYTES_MAX.min(text.len()))].to_owned()
+    cut(text, TEXT_BYTES_MAX)
+}
+
+fn cut(text: &str, bytes_max: usize) -> String {
+    text[..text.floor_char_boundary(bytes_max.min(text.len()))].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use stillframe_wire::codec::encode_frame;
+    use stillframe_wire::limits::CONTROL_FRAME_BYTES_MAX;
+    use stillframe_wire::message::{OrderId, Ready, ToCoordinator};
+
+    use super::*;
+
+    #[test]
+    fn the_longest_answer_is_a_control_frame() {
+        let refusal = Refusal { class: FailureClass::Other, reason: "\u{e9}".repeat(9_999) };
+        let target = ready_target(u32::MAX, &"p".repeat(9_999), Some(refusal));
+        let targets = vec![target; TARGETS_PER_NODE_MAX];
+        let ready = ToCoordinator::Ready(Ready { order: OrderId(u128::MAX), targets, lead_ns: u64::MAX });
+        assert_eq!(ready.check(), Ok(()));
+        assert!(encode_frame(&ready).unwrap().len() <= CONTROL_FRAME_BYTES_MAX);
+    }
 }

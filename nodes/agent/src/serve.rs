@@ -55,9 +55,9 @@ pub struct NodeArguments {
     /// Log as JSON, a line an event
     #[arg(long)]
     pub log_json: bool,
-    /// Let no network card cut datagrams (GSO): some virtual ones do it wrong
+    /// Cut datagrams in software: for virtual network cards that do it wrong.
     #[arg(long)]
-    pub no_segmentation: bool,
+    pub no_segmentation_offload: bool,
 }
 
 /// The command line of `stillframe-node`.
@@ -105,7 +105,7 @@ pub fn run(arguments: &NodeArguments) -> anyhow::Result<()> {
         .build()
         .context("the runtime cannot be started")?;
     runtime.block_on(async {
-        let dial = dial(coordinator, &credentials, !arguments.no_segmentation)?;
+        let dial = dial(coordinator, &credentials, !arguments.no_segmentation_offload)?;
         serve(identity, dial, host).await
     })
 }

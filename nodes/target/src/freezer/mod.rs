@@ -29,6 +29,7 @@ mod conversation;
 mod convert;
 mod error;
 mod message;
+mod readiness;
 mod server;
 mod socket;
 mod target;

@@ -3,6 +3,7 @@
 use super::VERB;
 use super::conversation::{Conversation, send_opened};
 use super::message::{COMMAND_BYTES_MAX, HostCommand, HostReply};
+use super::readiness;
 use super::socket::{Socket, SocketError};
 use super::window::Window;
 use crate::executable::Executable;
@@ -54,6 +55,7 @@ fn prepare() -> Result<Socket, ServeError> {
     getsockopt(&io::stdin(), sockopt::PeerCredentials).map_err(ServeError::NoSocket)?;
     close_other_files();
     let socket = io::stdin().as_fd().try_clone_to_owned().map_err(ServeError::Prepare)?;
+    readiness::prepare();
     Role::Freezer.keep_only()?;
     // A peer of the same user could read and change a process that may be dumped (prctl(2), PR_SET_DUMPABLE).
     let not_dumpable = nix::sys::prctl::set_dumpable(false);
