@@ -173,8 +173,10 @@ impl Server {
         let reason = "the coordinator was stopped";
         // That all nodes go now is not to be known.
         self.known_nodes.abort();
-        // All before any has ended: one that waits is not to begin because the one before it was cancelled.
-        let open = self.orders.open();
+        // The running one last: the next one is not to begin because it was cancelled.
+        let running = self.coordinator.overview.borrow().running;
+        let mut open = self.orders.open();
+        open.sort_by_key(|order| Some(*order) == running);
         for order in &open {
             self.coordinator.mailbox.tell(Event::Cancel { order: *order, reason: reason.to_owned() });
         }
