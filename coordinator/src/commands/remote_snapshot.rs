@@ -2,6 +2,7 @@
 //!
 //! The order's id is drawn here. Whatever happens to the connection, asking again with it is the same order.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -62,10 +63,10 @@ pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
 
     let mut progress = Progress { json, said: BTreeSet::new() };
     progress.say(&json!({ "phase": "order", "id": id }).to_string(), || format!("order {id}"));
-    let mut patience = Patience::default();
-    let complete = patience.keep_trying(|reached| follow(&client, &order, &mut progress, reached))??;
+    let patience = Patience::default();
+    let complete = patience.keep_trying(|| follow(&client, &order, &patience, &mut progress))??;
     let fetched =
-        patience.keep_trying(|_| download::fetch(&client, id, &file, wanted.existing, &interrupt))?;
+        patience.keep_trying(|| download::fetch(&client, id, &file, wanted.existing, &interrupt))?;
     let publish = || download::publish(fetched, &file, wanted.existing);
     let bytes = if to_stdout { publish()? } else { interrupt.publish(publish)? };
     if to_stdout {
@@ -79,12 +80,14 @@ pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
 fn follow(
     client: &Client,
     order: &OrderRequest,
+    patience: &Patience,
     progress: &mut Progress,
-    reached: &mut bool,
 ) -> Result<Result<bool, Failure>, Trouble> {
     client.order(order)?;
-    *reached = true;
-    Ok(match client.follow(order.id, &mut |event| progress.event(event))? {
+    let followed = client.follow(order.id, &mut |event| progress.event(event));
+    // It answered until now, or has ended just now.
+    patience.reached();
+    Ok(match followed? {
         Event::Failed { class, message, remedy } => {
             Err(Failure::new(Class::of_name(&class), message, remedy))
         }
@@ -96,25 +99,21 @@ fn follow(
 /// A coordinator that never answered is not waited for.
 #[derive(Default)]
 struct Patience {
-    until: Option<Instant>,
+    until: Cell<Option<Instant>>,
 }
 
 impl Patience {
-    /// The attempt says whether it has reached the coordinator.
-    fn keep_trying<T>(
-        &mut self,
-        mut attempt: impl FnMut(&mut bool) -> Result<T, Trouble>,
-    ) -> anyhow::Result<T> {
+    /// It has answered just now.
+    fn reached(&self) {
+        self.until.set(Some(Instant::now() + RETRY_FOR));
+    }
+
+    fn keep_trying<T>(&self, mut attempt: impl FnMut() -> Result<T, Trouble>) -> anyhow::Result<T> {
         loop {
-            let mut reached = false;
-            let result = attempt(&mut reached);
-            if reached || result.is_ok() {
-                self.until = Some(Instant::now() + RETRY_FOR);
-            }
-            match result {
+            match attempt() {
                 Ok(done) => return Ok(done),
                 Err(Trouble::Unreachable(failure)) => {
-                    if self.until.is_none_or(|until| Instant::now() >= until) {
+                    if self.until.get().is_none_or(|until| Instant::now() >= until) {
                         return Err(failure.into());
                     }
                     interrupt::give_way();
@@ -264,17 +263,17 @@ mod tests {
 
     #[test]
     fn who_never_answered_is_not_waited_for_and_who_did_is() {
-        let mut patience = Patience::default();
+        let patience = Patience::default();
         let mut tries = 0;
-        let never = patience.keep_trying(|_| -> Result<(), _> {
+        let never = patience.keep_trying(|| -> Result<(), _> {
             tries += 1;
             Err(unreachable())
         });
         assert!(never.is_err());
         assert_eq!(tries, 1);
-        let back = patience.keep_trying(|reached| {
+        patience.reached();
+        let back = patience.keep_trying(|| {
             tries += 1;
-            *reached = tries == 2;
             if tries < 4 { Err(unreachable()) } else { Ok(tries) }
         });
         assert_eq!(back.unwrap(), 4);
