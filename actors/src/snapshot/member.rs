@@ -67,7 +67,7 @@ pub(super) struct NodeState {
     pub(super) targets: Option<BTreeMap<TargetId, Target>>,
     pub(super) lead_ns: u64,
     /// Why nothing more is expected of it.
-    pub(super) lost: Option<String>,
+    pub(super) lost: Option<Refusal>,
 }
 
 impl NodeState {

@@ -217,22 +217,20 @@ impl Snapshot {
     }
 
     /// Gives a node up, with all of it that is not settled.
-    fn lose(&mut self, node: &NodeName, reason: &str, effects: &mut Vec<Effect>) {
+    fn lose(&mut self, node: &NodeName, why: &Refusal, effects: &mut Vec<Effect>) {
         let Some(state) = self.nodes.get_mut(node) else { return };
         state.lost_at = None;
         if state.is_settled() || state.lost.is_some() {
             return;
         }
-        state.lost = Some(reason.to_owned());
-        effects.push(Effect::Progress(Progress::NodeLost { node: node.clone(), reason: reason.to_owned() }));
-        effects.push(Effect::Writer(WriterOrder::LostNode {
-            member: state.member.clone(),
-            reason: reason.to_owned(),
-        }));
+        state.lost = Some(why.clone());
+        let reason = why.reason.clone();
+        effects.push(Effect::Progress(Progress::NodeLost { node: node.clone(), reason: reason.clone() }));
+        effects.push(Effect::Writer(WriterOrder::LostNode { member: state.member.clone(), reason }));
         let unsettled: Vec<TargetId> =
             state.targets().filter(|(_, target)| !target.is_settled()).map(|(id, _)| *id).collect();
         for target in unsettled {
-            self.fail(&TargetKey { node: node.clone(), target }, lost(reason), effects);
+            self.fail(&TargetKey { node: node.clone(), target }, why.clone(), effects);
         }
     }
 
@@ -261,7 +259,8 @@ impl Snapshot {
         };
         let answered = self.nodes.get(&member.name).is_some_and(|state| state.targets.is_some());
         if restarted && answered {
-            self.lose(&member.name, "the node was restarted, and its results are lost", effects);
+            let why = lost("the node was restarted, and its results are lost");
+            self.lose(&member.name, &why, effects);
         } else if !answered && matches!(self.phase, Phase::Prepare { .. }) {
             let message = ToNode::Prepare(self.prepare(self.until.since(now.moment) + FINISH_WITHIN));
             effects.push(plain(&member.name, message));
@@ -372,7 +371,8 @@ impl Snapshot {
             })
         });
         let of_nodes = self.nodes.iter().filter_map(|(name, state)| {
-            state.lost.as_ref().map(|reason| lost(format!("node {name}: {reason}")))
+            let why = state.lost.as_ref()?;
+            Some(Refusal { class: why.class, reason: format!("node {name}: {}", why.reason) })
         });
         of_targets.chain(of_nodes).next().unwrap_or_else(|| Refusal {
             class: FailureClass::NoSuchProcess,
@@ -501,14 +501,16 @@ impl Machine for Snapshot {
                     self.nodes.iter().filter(|(_, s)| s.targets.is_none()).map(name).collect();
                 let within = self.prepare_within();
                 let reason = format!("it did not say within {within:?} which of its processes fit");
-                silent.iter().for_each(|node| self.lose(node, &reason, effects));
+                let why = lost(reason);
+                silent.iter().for_each(|node| self.lose(node, &why, effects));
             }
             Phase::Prepare { .. } | Phase::Collect => {}
         }
         let gone: Vec<NodeName> =
             self.nodes.iter().filter(|(_, s)| s.lost_at.is_some_and(due)).map(name).collect();
         let reason = format!("its connection was lost, and it did not come back within {RETURN_WITHIN:?}");
-        gone.iter().for_each(|node| self.lose(node, &reason, effects));
+        let why = lost(reason);
+        gone.iter().for_each(|node| self.lose(node, &why, effects));
 
         let mut late = Vec::new();
         for (node, state) in &self.nodes {
@@ -522,7 +524,8 @@ impl Machine for Snapshot {
         if due(self.until) {
             let reason = format!("it was not done when the order's time of {:?} was over", self.order.within);
             let all: Vec<NodeName> = self.nodes.keys().cloned().collect();
-            all.iter().for_each(|node| self.lose(node, &reason, effects));
+            let why = Refusal { class: FailureClass::Limit, reason };
+            all.iter().for_each(|node| self.lose(node, &why, effects));
         }
         self.go_on(now, effects);
     }

@@ -15,7 +15,7 @@ use super::interrupt::{self, Interrupt};
 use super::{Class, Done, Failure, download, output, snapshot};
 use crate::api::{Event, OrderRequest, OrderState, Selector, State};
 use crate::store::order::Existing;
-use crate::store::reader::{Process, ProcessFilter, Snapshot};
+use crate::store::reader::{Host, Process, ProcessFilter, Snapshot};
 
 /// A coordinator that was reached once, and is gone, may come back within this time.
 const RETRY_FOR: Duration = Duration::from_secs(60);
@@ -201,11 +201,12 @@ pub(super) fn line(event: &Event) -> String {
 }
 
 /// JSON (on stdout; on stderr if the snapshot itself goes to stdout): `{"file", "id", "bytes", "complete", "goroutines",
-/// "processes": [{"host", "pid", "program", "go_version", "goroutines", "state", "reason"}]}`.
+/// "hosts": [{"hostname", "state", "reason"}], "processes": [{"host", "pid", "program", "go_version", "goroutines", "state", "reason"}]}`.
 fn report(id: Uuid, file: &Path, bytes: u64, to_stdout: bool, json: bool) -> anyhow::Result<()> {
     let unreadable = |error: crate::store::reader::ReadError| download::damaged(id, &error.to_string());
     let snapshot = Snapshot::open(file).map_err(unreadable)?;
     let summary = snapshot.summary().map_err(unreadable)?;
+    let hosts = snapshot.hosts().map_err(unreadable)?;
     let processes = snapshot.processes(&ProcessFilter::default()).map_err(unreadable)?;
     if json {
         let text = json!({
@@ -214,6 +215,7 @@ fn report(id: Uuid, file: &Path, bytes: u64, to_stdout: bool, json: bool) -> any
             "bytes": bytes,
             "complete": summary.complete,
             "goroutines": summary.goroutines,
+            "hosts": hosts,
             "processes": processes,
         });
         if to_stdout {
@@ -223,8 +225,8 @@ fn report(id: Uuid, file: &Path, bytes: u64, to_stdout: bool, json: bool) -> any
         }
         return Ok(());
     }
+    hosts.iter().filter(|host| host.state != "complete").for_each(say_incomplete_host);
     processes.iter().filter(|process| process.state != "complete").for_each(say_incomplete);
-    let hosts: BTreeSet<&str> = processes.iter().map(|process| process.host.as_str()).collect();
     output::say(&format!(
         "{} on {}, {}; {}",
         output::count(processes.len() as u64, "process"),
@@ -240,6 +242,12 @@ fn report(id: Uuid, file: &Path, bytes: u64, to_stdout: bool, json: bool) -> any
         writeln!(std::io::stdout(), "{}", file.display())?;
     }
     Ok(())
+}
+
+fn say_incomplete_host(host: &Host) {
+    let state = output::paint(&host.state, output::Paint::Yellow);
+    let reason = host.reason.as_deref().unwrap_or("see the table gaps");
+    output::say(&format!("{}: {state}: {}", output::printable(&host.hostname), output::printable(reason)));
 }
 
 fn say_incomplete(process: &Process) {

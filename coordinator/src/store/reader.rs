@@ -90,6 +90,15 @@ pub struct Groups {
     pub groups: Vec<Group>,
 }
 
+/// A host of the snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Host {
+    pub hostname: String,
+    /// `complete`, `partial`, `lost`
+    pub state: String,
+    pub reason: Option<String>,
+}
+
 #[derive(Clone, Debug, Serialize)]
 pub struct Process {
     pub process_id: i64,
@@ -172,6 +181,17 @@ impl Snapshot {
         }
         connection.query_row("select count(*) from snapshot", [], |_| Ok(())).map_err(failed)?;
         Ok(Self { connection, path: path.to_owned() })
+    }
+
+    /// By name.
+    pub fn hosts(&self) -> Result<Vec<Host>, ReadError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare("select hostname, state, reason from hosts order by 1")?;
+            let rows = statement.query_map([], |row| {
+                Ok(Host { hostname: row.get(0)?, state: row.get(1)?, reason: row.get(2)? })
+            })?;
+            rows.collect()
+        })
     }
 
     pub fn processes(&self, filter: &ProcessFilter) -> Result<Vec<Process>, ReadError> {
