@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -38,6 +38,12 @@ impl Server {
     /// All that it has logged, and those that ran before it under its name.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("the log is readable")
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let ended = poll(PATIENCE, || self.child.try_wait().expect("it is our child"));
+        ended.unwrap_or_else(|| panic!("pid {} does not end:\n{}", self.pid, self.log()))
     }
 
     pub fn kill(&mut self) {

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use stillframe_tests::agent::{is_traced, status_field};
+use stillframe_tests::agent::{is_traced, send, status_field};
 use stillframe_tests::cluster::{COORDINATOR, Cluster};
 use stillframe_tests::health::Health;
 use stillframe_tests::hosts::{Within, child_of};
@@ -63,7 +64,7 @@ fn order(cluster: &Cluster) -> std::process::Command {
 
 #[test]
 fn one_order_three_hosts_one_file() {
-    let cluster = Cluster::start("10.78.1", &HOSTS);
+    let mut cluster = Cluster::start("10.78.1", &HOSTS);
     let programs: Vec<Busy> = HOSTS.iter().map(|host| Busy::on(&cluster, host)).collect();
     let ran = run_command(&mut order(&cluster));
     println!("{}", ran.stderr);
@@ -86,7 +87,7 @@ fn one_order_three_hosts_one_file() {
     assert_eq!(cluster.kept(), [format!("{id}.db")]);
     programs.iter().for_each(|program| program.assert_well("after the snapshot"));
 
-    for node in &cluster.nodes {
+    for node in &mut cluster.nodes {
         let all = |pid: u32, set: &str| status_field(&pid.to_string(), set).unwrap();
         for set in ["CapEff", "CapPrm", "CapInh", "CapAmb", "CapBnd"] {
             assert_eq!(all(node.pid, set), "0".repeat(16), "{set} of the node");
@@ -96,6 +97,10 @@ fn one_order_three_hosts_one_file() {
         let freezer = child_of(node.pid);
         assert_eq!(all(freezer, "CapEff"), format!("{:016x}", 1 << 2 | 1 << 19), "of the freezer");
         assert_eq!(all(freezer, "CapPrm"), all(freezer, "CapEff"));
+        // A node without its freezer is of no use, and has no privilege to start another one.
+        send(freezer, Signal::SIGKILL);
+        assert_eq!(node.wait().code(), Some(1));
+        assert!(node.log().contains("killed by signal 9"), "{}", node.log());
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::capturing::Capturing;
-use crate::freezer::{self, Role};
+use crate::freezer::{self, Freezer, Role};
 use crate::host;
 
 /// Bytes of a file of credentials.
@@ -98,7 +98,7 @@ pub fn run(arguments: &NodeArguments) -> anyhow::Result<()> {
         tracing::warn!("without CAP_SYS_PTRACE only processes of this user can be captured");
     }
     let identity = Identity { name, instance: InstanceId(rand::random()), host: host_facts };
-    let host: Arc<dyn Host> = Arc::new(Capturing::new(freezer, &spool));
+    let host: Arc<dyn Host> = Arc::new(Capturing::new(freezer.clone(), &spool));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -106,20 +106,31 @@ pub fn run(arguments: &NodeArguments) -> anyhow::Result<()> {
         .context("the runtime cannot be started")?;
     runtime.block_on(async {
         let dial = dial(coordinator, &credentials, !arguments.no_segmentation_offload)?;
-        serve(identity, dial, host).await
+        serve(identity, dial, host, &freezer).await
     })
 }
 
-async fn serve(identity: Identity, dial: Arc<dyn Dial>, host: Arc<dyn Host>) -> anyhow::Result<()> {
+async fn serve(
+    identity: Identity,
+    dial: Arc<dyn Dial>,
+    host: Arc<dyn Host>,
+    freezer: &Freezer,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be awaited")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be awaited")?;
+    let mut child = signal(SignalKind::child()).context("SIGCHLD cannot be awaited")?;
     tracing::info!(node = identity.name, version = identity.host.node_version, "serving");
     let (node, mut status) = node::actor::start(identity, dial, host, rand::random(), clock());
     loop {
+        // It cannot be started again: the privilege that it needs was given up.
+        if let Some(how) = freezer.ended() {
+            bail!("the freezer ended ({how}), and without it nothing can be captured; start the node again");
+        }
         tokio::select! {
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            _ = child.recv() => {}
             changed = status.changed() => {
                 if changed.is_err() {
                     bail!("the node's actor ended; report this as a bug");

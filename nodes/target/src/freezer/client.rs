@@ -65,6 +65,16 @@ impl Freezer {
         self.0.pid
     }
 
+    /// How it ended, if it has: nothing can be captured any more. Does not wait.
+    pub fn ended(&self) -> Option<String> {
+        match lock(&self.0.child).try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(format!("pid {}, {}", self.pid(), text_of(status))),
+            // ECHILD: this process lets the kernel bury its children.
+            Err(_) => Some(format!("pid {}, and nobody knows how", self.pid())),
+        }
+    }
+
     /// Whether it has CAP_SYS_PTRACE, so that it may look into processes of all users (ptrace(2), "Ptrace access mode
     /// checking").
     pub fn may_trace_all(&self) -> bool {
