@@ -180,12 +180,12 @@ pub fn bind(
 ) -> Result<Endpoint, QuicError> {
     let failed = |source| QuicError::Bind { address, source };
     let socket = UdpSocket::bind(address).map_err(failed)?;
-    let key = ring_key(reset_key);
-    Endpoint::new(EndpointConfig::new(key), server, socket, Arc::new(TokioRuntime)).map_err(failed)
+    Endpoint::new(endpoint_config(reset_key), server, socket, Arc::new(TokioRuntime)).map_err(failed)
 }
 
-fn ring_key(bytes: &[u8; 64]) -> Arc<dyn quinn::crypto::HmacKey> {
-    Arc::new(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, bytes))
+/// What an endpoint is, whatever socket it is on. `reset_key`: as for [`bind`].
+pub fn endpoint_config(reset_key: &[u8; 64]) -> EndpointConfig {
+    EndpointConfig::new(Arc::new(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, reset_key)))
 }
 
 /// Waits for the next peer that proves who it is. `None`: the endpoint was closed.
