@@ -103,11 +103,7 @@ fn many<P: Runs>(seeds: Range<u64>) -> ExitCode {
 fn failed<P: Runs>(plan: &P, report: &Report, violation: &Violation) {
     report.last_lines.iter().for_each(|line| println!("{line}"));
     print_violation(violation);
-    println!(
-        "replay it: cargo run -p stillframe-simulation -- --tier {} --seed {}",
-        P::TIER,
-        plan.seed()
-    );
+    println!("replay it: cargo run -p stillframe-simulation -- --tier {} --seed {}", P::TIER, plan.seed());
     let smallest = shrink(plan, P::Planted::default(), violation.oracle);
     println!("the smallest plan that fails has {} of {} parts:", smallest.parts(), plan.parts());
     println!("{smallest:#?}");

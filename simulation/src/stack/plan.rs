@@ -28,22 +28,52 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Nothing passes in either direction.
-    Partition { host: usize, for_ns: u64 },
+    Partition {
+        host: usize,
+        for_ns: u64,
+    },
     /// Nothing passes in one direction.
-    Stall { host: usize, to_coordinator: bool, for_ns: u64 },
+    Stall {
+        host: usize,
+        to_coordinator: bool,
+        for_ns: u64,
+    },
     /// Nothing passes until the end, and then all of it at once.
-    Hold { host: usize, for_ns: u64 },
+    Hold {
+        host: usize,
+        for_ns: u64,
+    },
     /// Of all datagrams so many of a hundred are lost, and so many come twice.
-    Loss { lost_percent: u64, twice_percent: u64, for_ns: u64 },
+    Loss {
+        lost_percent: u64,
+        twice_percent: u64,
+        for_ns: u64,
+    },
     /// One end closes the connection.
-    ConnectionKilled { host: usize, by_coordinator: bool },
-    NodeCrash { host: usize, down_ns: u64 },
-    CoordinatorCrash { down_ns: u64 },
+    ConnectionKilled {
+        host: usize,
+        by_coordinator: bool,
+    },
+    NodeCrash {
+        host: usize,
+        down_ns: u64,
+    },
+    CoordinatorCrash {
+        down_ns: u64,
+    },
     /// `None`: the coordinator's clock.
-    ClockJump { host: Option<usize>, by_ns: i64 },
-    DiskFails { for_ns: u64 },
+    ClockJump {
+        host: Option<usize>,
+        by_ns: i64,
+    },
+    DiskFails {
+        for_ns: u64,
+    },
     /// Each operation takes so long.
-    DiskSlow { for_ns: u64, operation: Duration },
+    DiskSlow {
+        for_ns: u64,
+        operation: Duration,
+    },
 }
 
 impl Fault {
@@ -139,7 +169,10 @@ fn host(name: String, faults_end_ns: u64, random: &mut Random) -> Host {
         goroutines: random.spread(1, 20_000),
         is_refused: random.percent(8),
         exits_at_ns: random.percent(10).then(|| milliseconds(random.below(faults_end_ns))),
-        freeze_ns: between_milliseconds(random, 1, if random.percent(10) { 3_000 } else { 300 }),
+        freeze_ns: {
+            let longest = if random.percent(10) { 3_000 } else { 300 };
+            between_milliseconds(random, 1, longest)
+        },
         decode_ns: between_milliseconds(random, 1, 3_000),
         fails_to_decode: random.percent(4),
     });
@@ -148,11 +181,7 @@ fn host(name: String, faults_end_ns: u64, random: &mut Random) -> Host {
         name,
         targets,
         clock: clock(random),
-        find_ns: if random.percent(3) {
-            18 * SECOND
-        } else {
-            between_milliseconds(random, 1, 2_000)
-        },
+        find_ns: if random.percent(3) { 18 * SECOND } else { between_milliseconds(random, 1, 2_000) },
         lead_ns: between_milliseconds(random, 1, 2_000),
         exists: None,
     }
@@ -204,11 +233,9 @@ fn fault(at_ns: u64, end_ns: u64, hosts: usize, random: &mut Random) -> Fault {
         0 | 1 => Fault::Partition { host, for_ns: long },
         2 => Fault::Stall { host, to_coordinator: random.percent(50), for_ns: long },
         3 => Fault::Hold { host, for_ns: long },
-        4 | 5 => Fault::Loss {
-            lost_percent: random.between(1, 30),
-            twice_percent: random.below(10),
-            for_ns: long,
-        },
+        4 | 5 => {
+            Fault::Loss { lost_percent: random.between(1, 30), twice_percent: random.below(10), for_ns: long }
+        }
         6..9 => Fault::ConnectionKilled { host, by_coordinator: random.percent(50) },
         9..11 => Fault::NodeCrash { host, down_ns: short },
         11..13 => Fault::CoordinatorCrash { down_ns: short },
@@ -218,8 +245,6 @@ fn fault(at_ns: u64, end_ns: u64, hosts: usize, random: &mut Random) -> Fault {
             Fault::ClockJump { host, by_ns: if random.percent(50) { by_ns } else { -by_ns } }
         }
         14 => Fault::DiskFails { for_ns: short },
-        _ => {
-            Fault::DiskSlow { for_ns: long, operation: Duration::from_millis(random.spread(10, 1_000)) }
-        }
+        _ => Fault::DiskSlow { for_ns: long, operation: Duration::from_millis(random.spread(10, 1_000)) },
     }
 }
