@@ -17,6 +17,9 @@ use crate::snapshot::Event as SnapshotEvent;
 use crate::writer::actor::Store;
 use crate::{session, snapshot};
 
+/// Why an order fails whose actor ends before it, without a panic: a bug of the actor.
+pub const ENDED_EARLY: &str = "its actor has ended";
+
 /// Makes the store of each order's file.
 pub trait Stores: Send + Sync {
     fn store(&self, order: &Order) -> Box<dyn Store>;
@@ -168,7 +171,7 @@ impl Carrier<Coordinator> for Carrying {
                 me.tell(Event::Closed { session });
             }
             Some(Child::Snapshot(order)) => {
-                let reason = failure.unwrap_or_else(|| "its actor has ended".to_owned());
+                let reason = failure.unwrap_or_else(|| ENDED_EARLY.to_owned());
                 let outcome = Outcome::Failed { class: FailureClass::Other, reason };
                 me.tell(Event::SnapshotEnded { order, outcome });
             }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stillframe_actors::connection::Streams;
-use stillframe_actors::coordinator::actor::Overview;
+use stillframe_actors::coordinator::actor::{ENDED_EARLY, Overview};
 use stillframe_actors::order::{Outcome, Progress};
 use stillframe_wire::message::OrderId;
 use tokio::sync::{mpsc, watch};
@@ -33,9 +33,9 @@ pub async fn run(world: World) -> turmoil::Result {
     tokio::spawn(watch(world.clone(), coordinator.overview.clone()));
     tokio::spawn(clients::run(world.clone(), coordinator.clone()));
     let connections = Connections::default();
-    for (at_ns, host) in world.plan().killed_by_coordinator().filter(|(at_ns, _)| *at_ns >= world.now_ns()) {
-        tokio::spawn(kill(world.clone(), at_ns, host, Arc::clone(&connections)));
-    }
+    let (closes, to_close) = mpsc::unbounded_channel();
+    world.lock().coordinator_closes = Some(closes);
+    tokio::spawn(close(world.clone(), to_close, Arc::clone(&connections)));
     while let Some(accepting) = stillframe_actors::quic::accept(&endpoint).await {
         let (world, coordinator, connections) =
             (world.clone(), coordinator.clone(), Arc::clone(&connections));
@@ -55,13 +55,14 @@ pub async fn run(world: World) -> turmoil::Result {
     Err("the coordinator's endpoint was closed".into())
 }
 
-async fn kill(world: World, at_ns: u64, host: usize, connections: Connections) {
-    world.sleep_until(at_ns).await;
-    let address = turmoil::lookup(node_host(host));
-    let streams = connections.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
-    if let Some(streams) = streams {
-        world.line(format_args!("the coordinator closes the connection of node {host}"));
-        streams.close("a fault of the plan");
+/// Closes a host's connection whenever it is told to.
+async fn close(world: World, mut hosts: mpsc::UnboundedReceiver<usize>, connections: Connections) {
+    while let Some(host) = hosts.recv().await {
+        let address = turmoil::lookup(node_host(host));
+        if let Some(streams) = connections.lock().unwrap_or_else(PoisonError::into_inner).remove(&address) {
+            world.line(format_args!("the coordinator closes the connection of node {host}"));
+            streams.close("a fault of the plan");
+        }
     }
 }
 
@@ -79,8 +80,12 @@ async fn listen(world: World, mut progress: mpsc::UnboundedReceiver<(OrderId, Pr
             (Progress::Ended(outcome), run) => {
                 state.runs.running.remove(&order);
                 if let Some(run) = run {
-                    if let Outcome::Failed { .. } = outcome {
+                    if let Outcome::Failed { reason, .. } = &outcome {
                         state.runs.failed.insert(run);
+                        if reason == ENDED_EARLY {
+                            let what = format!("the actor of run {run} ended before its order");
+                            state.oracles.violate(Oracle::Orders, what);
+                        }
                     }
                     state.observe(Observation::Ended { run, outcome: &outcome });
                 }

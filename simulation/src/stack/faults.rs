@@ -1,4 +1,4 @@
-//! Carries out the plan's faults on hosts and links. Connections that are killed are killed by who has them.
+//! Carries out the plan's faults on hosts and links.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,8 @@ use super::world::{COORDINATOR, World, node_host};
 use crate::oracle::Observation;
 
 /// What happens at a time of the plan.
-#[derive(Clone, Debug)]
 enum Act {
-    Fault(usize),
+    Fault(Fault),
     /// One of its windows is over.
     Link(usize),
     Restart(Option<usize>),
@@ -39,8 +38,8 @@ impl Faults {
     pub fn new(plan: &Plan) -> Faults {
         let links = vec![Link::default(); plan.hosts.len()];
         let mut faults = Faults { acts: BTreeMap::new(), links, by_kind: BTreeMap::new() };
-        for (i, fault) in plan.faults.iter().enumerate() {
-            faults.at(fault.at_ns, Act::Fault(i));
+        for fault in &plan.faults {
+            faults.at(fault.at_ns, Act::Fault(fault.what.clone()));
         }
         for (host, exists) in plan.hosts.iter().enumerate().filter_map(|(i, h)| Some((i, h.exists?))) {
             faults.at(exists.1, Act::Gone(host));
@@ -61,12 +60,16 @@ impl Faults {
 
     /// Carries out what is due.
     pub fn carry_out(&mut self, world: &World, sim: &mut Sim, now_ns: u64) {
+        let triggered = std::mem::take(&mut world.lock().triggered);
+        for (at_ns, fault) in triggered {
+            self.at(at_ns, Act::Fault(fault));
+        }
         while let Some(entry) = self.acts.first_entry()
             && entry.key().0 <= now_ns
         {
             let act = entry.remove();
             match act {
-                Act::Fault(i) => self.fault(world, sim, now_ns, i),
+                Act::Fault(fault) => self.fault(world, sim, now_ns, fault),
                 Act::Link(host) => self.set_link(sim, now_ns, host),
                 Act::Restart(None) => {
                     world.line(format_args!("the coordinator starts again"));
@@ -85,12 +88,11 @@ impl Faults {
         }
     }
 
-    fn fault(&mut self, world: &World, sim: &mut Sim, now_ns: u64, i: usize) {
-        let fault = &world.plan().faults[i].what;
+    fn fault(&mut self, world: &World, sim: &mut Sim, now_ns: u64, fault: Fault) {
         world.line(format_args!("fault: {fault:?}"));
         *self.by_kind.entry(fault.kind()).or_default() += 1;
         let later = |until: &mut u64, for_ns: u64| *until = (*until).max(now_ns + for_ns);
-        let (host, for_ns) = match *fault {
+        let (host, for_ns) = match fault {
             Fault::Partition { host, for_ns } => {
                 later(&mut self.links[host].partitioned_ns, for_ns);
                 (host, for_ns)
@@ -111,7 +113,14 @@ impl Faults {
                 world.lock().loss = (now_ns + for_ns, lost_percent, twice_percent);
                 return;
             }
-            Fault::ConnectionKilled { .. } => return,
+            Fault::ConnectionKilled { host, by_coordinator } => {
+                world.lock().kill(host, by_coordinator);
+                return;
+            }
+            Fault::WhenItSends { host, after_ns, what } => {
+                world.lock().armed.insert(host, (after_ns, *what));
+                return;
+            }
             Fault::NodeCrash { host, down_ns } => {
                 if sim.is_host_running(node_host(host)) {
                     crash_node(world, sim, host);

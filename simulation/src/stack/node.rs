@@ -11,10 +11,9 @@ use stillframe_wire::facts::HostFacts;
 use stillframe_wire::message::InstanceId;
 
 use super::pki::PKI;
-use super::plan::Fault;
+use super::quic;
 use super::target::Scripted;
 use super::world::{Planted, STRANGER, World, node_host};
-use super::{plan, quic};
 
 /// What a node's host runs, from its boot to its crash.
 pub async fn run(world: World, host: usize) -> turmoil::Result {
@@ -30,22 +29,7 @@ pub async fn run(world: World, host: usize) -> turmoil::Result {
         dials: AtomicU64::new(0),
         streams: Arc::default(),
     });
-    for fault in &world.plan().faults {
-        if let Fault::ConnectionKilled { host: killed, by_coordinator: false } = fault.what
-            && killed == host
-            && fault.at_ns >= world.now_ns()
-        {
-            let (world, at_ns, streams) = (world.clone(), fault.at_ns, Arc::clone(&dial.streams));
-            tokio::spawn(async move {
-                world.sleep_until(at_ns).await;
-                let streams = streams.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some(streams) = streams {
-                    world.line(format_args!("node {host} closes its connection"));
-                    streams.close("a fault of the plan");
-                }
-            });
-        }
-    }
+    tokio::spawn(close(world.clone(), host, Arc::clone(&dial.streams)));
     let targets = Arc::new(Scripted::new(&world, Some(host)));
     let (identity, seed) = (identity(&world, &plan.name), world.lock().random.draw());
     let (_node, status) =
@@ -57,6 +41,18 @@ pub async fn run(world: World, host: usize) -> turmoil::Result {
         world.line(format_args!("node {host}: {status:?}"));
         if seen.changed().await.is_err() {
             return Err(format!("the actor of node {host} has ended").into());
+        }
+    }
+}
+
+/// Closes the connection of the moment whenever it is told to.
+async fn close(world: World, host: usize, streams: Arc<Mutex<Option<Arc<dyn Streams>>>>) {
+    let closes = Arc::clone(&world.lock().node_closes[host]);
+    loop {
+        closes.notified().await;
+        if let Some(streams) = streams.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            world.line(format_args!("node {host} closes its connection"));
+            streams.close("a fault of the plan");
         }
     }
 }
@@ -95,16 +91,6 @@ impl Dial for Dialer {
             let made = Arc::clone(&connection.streams);
             streams.lock().unwrap_or_else(PoisonError::into_inner).replace(made);
             Ok(connection)
-        })
-    }
-}
-
-impl plan::Plan {
-    /// When the coordinator closes connections, and of which hosts.
-    pub fn killed_by_coordinator(&self) -> impl Iterator<Item = (u64, usize)> {
-        self.faults.iter().filter_map(|fault| match fault.what {
-            Fault::ConnectionKilled { host, by_coordinator: true } => Some((fault.at_ns, host)),
-            _ => None,
         })
     }
 }

@@ -20,7 +20,7 @@ pub struct Plan {
     pub has_stranger: bool,
     pub asks: Vec<Ask>,
     pub faults: Vec<Timed<Fault>>,
-    /// No fault, and no ask, begins or lasts beyond it.
+    /// No fault, and no ask, begins beyond it.
     pub faults_end_ns: u64,
 }
 
@@ -66,6 +66,12 @@ pub enum Fault {
         host: Option<usize>,
         by_ns: i64,
     },
+    /// So long after the host next begins to send a result.
+    WhenItSends {
+        host: usize,
+        after_ns: u64,
+        what: Box<Fault>,
+    },
     DiskFails {
         for_ns: u64,
     },
@@ -87,6 +93,7 @@ impl Fault {
             Fault::NodeCrash { .. } => "node crash",
             Fault::CoordinatorCrash { .. } => "coordinator crash",
             Fault::ClockJump { .. } => "clock jump",
+            Fault::WhenItSends { .. } => "when it sends",
             Fault::DiskFails { .. } => "disk fails",
             Fault::DiskSlow { .. } => "disk slow",
         }
@@ -120,12 +127,17 @@ impl Plan {
         let asks = asks(&mut random, count, faults_end_ns);
         let amount = match random.below(5) {
             0 => 0,
-            _ => random.below(8),
+            _ => random.below(12),
         };
         let mut faults: Vec<Timed<Fault>> = (0..amount)
             .map(|_| {
-                let at_ns = milliseconds(random.below(faults_end_ns));
-                Timed { at_ns, what: fault(at_ns, faults_end_ns, hosts.len(), &mut random) }
+                let of_ask = asks[random.below(asks.len() as u64) as usize].at_ns;
+                let at_ns = match random.below(2) {
+                    0 => milliseconds(random.below(faults_end_ns)),
+                    // In the midst of an order.
+                    _ => of_ask + between_milliseconds(&mut random, 1, 8_000),
+                };
+                Timed { at_ns, what: fault(hosts.len(), &mut random) }
             })
             .collect();
         faults.sort_by_key(|fault| fault.at_ns);
@@ -162,11 +174,11 @@ fn clock(random: &mut Random) -> Clock {
 }
 
 fn host(name: String, faults_end_ns: u64, random: &mut Random) -> Host {
-    let count = random.below(4);
+    let count = if random.percent(10) { 0 } else { random.between(1, 4) };
     let targets = (0..count).map(|i| Target {
         pid: i as u32 + 1,
         program: PROGRAMS[random.below(PROGRAMS.len() as u64) as usize],
-        goroutines: random.spread(1, 20_000),
+        goroutines: random.spread(10, 80_000),
         is_refused: random.percent(8),
         exits_at_ns: random.percent(10).then(|| milliseconds(random.below(faults_end_ns))),
         freeze_ns: {
@@ -190,7 +202,7 @@ fn host(name: String, faults_end_ns: u64, random: &mut Random) -> Host {
 fn asks(random: &mut Random, hosts: usize, end_ns: u64) -> Vec<Ask> {
     let mut asks = Vec::new();
     for order in 1..=u128::from(1 + random.below(4)) {
-        let at_ns = milliseconds(random.below(end_ns * 2 / 3));
+        let at_ns = SECOND + milliseconds(random.below(end_ns * 2 / 3));
         let hosts = match random.below(6) {
             0 => vec![format!("host-{}", random.below(hosts as u64))],
             _ => Vec::new(),
@@ -223,28 +235,41 @@ fn asks(random: &mut Random, hosts: usize, end_ns: u64) -> Vec<Ask> {
     asks
 }
 
-fn fault(at_ns: u64, end_ns: u64, hosts: usize, random: &mut Random) -> Fault {
+fn fault(hosts: usize, random: &mut Random) -> Fault {
     let host = random.below(hosts as u64) as usize;
-    let mut span = |longest_ms: u64| {
-        between_milliseconds(random, 1, longest_ms).min(milliseconds(end_ns - at_ns)).max(MILLISECOND)
-    };
-    let (short, long) = (span(4_000), span(15_000));
-    match random.below(16) {
-        0 | 1 => Fault::Partition { host, for_ns: long },
-        2 => Fault::Stall { host, to_coordinator: random.percent(50), for_ns: long },
-        3 => Fault::Hold { host, for_ns: long },
-        4 | 5 => {
-            Fault::Loss { lost_percent: random.between(1, 30), twice_percent: random.below(10), for_ns: long }
-        }
-        6..9 => Fault::ConnectionKilled { host, by_coordinator: random.percent(50) },
-        9..11 => Fault::NodeCrash { host, down_ns: short },
-        11..13 => Fault::CoordinatorCrash { down_ns: short },
-        13 => {
+    match random.below(20) {
+        0..5 => Fault::WhenItSends {
+            host,
+            after_ns: (random.spread(1, 1_000) - 1) * MILLISECOND,
+            what: Box::new(network_fault(host, random)),
+        },
+        5..16 => network_fault(host, random),
+        16 => {
             let by_ns = between_milliseconds(random, 1, 3_600_000) as i64;
             let host = random.percent(70).then_some(host);
             Fault::ClockJump { host, by_ns: if random.percent(50) { by_ns } else { -by_ns } }
         }
-        14 => Fault::DiskFails { for_ns: short },
-        _ => Fault::DiskSlow { for_ns: long, operation: Duration::from_millis(random.spread(10, 1_000)) },
+        17 => Fault::DiskFails { for_ns: between_milliseconds(random, 1, 4_000) },
+        _ => Fault::DiskSlow {
+            for_ns: between_milliseconds(random, 1, 15_000),
+            operation: Duration::from_millis(random.spread(10, 1_000)),
+        },
+    }
+}
+
+fn network_fault(host: usize, random: &mut Random) -> Fault {
+    let down_ns = between_milliseconds(random, 1, 4_000);
+    let for_ns = between_milliseconds(random, 1, 15_000);
+    match random.below(12) {
+        0 | 1 => Fault::Partition { host, for_ns },
+        2 => Fault::Stall { host, to_coordinator: random.percent(50), for_ns },
+        3 => Fault::Hold { host, for_ns },
+        4 | 5 => {
+            let (lost_percent, twice_percent) = (random.between(1, 40), random.below(10));
+            Fault::Loss { lost_percent, twice_percent, for_ns }
+        }
+        6..8 => Fault::ConnectionKilled { host, by_coordinator: random.percent(50) },
+        8..10 => Fault::NodeCrash { host, down_ns },
+        _ => Fault::CoordinatorCrash { down_ns },
     }
 }

@@ -188,6 +188,7 @@ impl Spool for Memory {
     }
 
     fn read(&self) -> io::Result<Reading> {
+        self.world.lock().sends(self.host, self.world.plan());
         Ok(Box::new(Cursor::new(self.bytes.clone())))
     }
 }

@@ -8,12 +8,11 @@ use std::time::Duration;
 use stillframe_actors::clock::Clock;
 use stillframe_actors::coordinator::actor::Overview;
 use stillframe_actors::node::actor::Status;
-use tokio::sync::watch;
+use tokio::sync::{Notify, mpsc, watch};
 
 pub use super::Planted;
 use super::clients::Clients;
-use super::plan::Plan;
-use crate::SECOND;
+use super::plan::{Fault, Plan};
 use crate::log::Log;
 use crate::machines::disk::Disk;
 use crate::oracle::{Observation, Oracle, Oracles, Run};
@@ -63,6 +62,14 @@ pub struct State {
     /// Until when so many of a hundred datagrams are lost, and so many come twice.
     pub loss: (u64, u64, u64),
     pub disk_slow: (u64, Duration),
+    /// By host: what happens so long after it next begins to send a result.
+    pub armed: BTreeMap<usize, (u64, Fault)>,
+    /// And what that has set off, with its time.
+    pub triggered: Vec<(u64, Fault)>,
+    /// By host: tells a node to close its connection.
+    pub node_closes: Vec<Arc<Notify>>,
+    /// Tells the coordinator to close a host's.
+    pub coordinator_closes: Option<mpsc::UnboundedSender<usize>>,
     /// Where the network is; the hosts are ahead of it by less than a step while they run.
     pub step_ns: u64,
     /// Hosts run; otherwise they have no clock that could be asked.
@@ -96,6 +103,10 @@ impl World {
             clock_jumps: vec![0; plan.hosts.len() + 1],
             loss: (0, 0, 0),
             disk_slow: (0, Duration::ZERO),
+            armed: BTreeMap::new(),
+            triggered: Vec::new(),
+            node_closes: plan.hosts.iter().map(|_| Arc::default()).collect(),
+            coordinator_closes: None,
             step_ns: 0,
             is_in_step: false,
             numbers: 0,
@@ -201,8 +212,22 @@ impl State {
         if self.now_ns() < until_ns { operation } else { plan.operation }
     }
 
-    /// What the plan's time is over for.
-    pub fn is_after_faults(&self, plan: &Plan) -> bool {
-        self.step_ns > plan.faults_end_ns + SECOND / 1_000
+    /// One end of a host's connection closes it, if it is there.
+    pub fn kill(&mut self, host: usize, by_coordinator: bool) {
+        match &self.coordinator_closes {
+            // It is down, or will be.
+            Some(closes) if by_coordinator => drop(closes.send(host)),
+            _ => self.node_closes[host].notify_waiters(),
+        }
+    }
+
+    /// A result is about to be sent.
+    pub fn sends(&mut self, host: usize, plan: &Plan) {
+        let now_ns = self.now_ns();
+        if let Some((after_ns, fault)) = self.armed.remove(&host)
+            && now_ns < plan.faults_end_ns
+        {
+            self.triggered.push((now_ns + after_ns, fault));
+        }
     }
 }
