@@ -170,12 +170,13 @@ impl Carrier<Coordinator> for Carrying {
                 self.sessions.remove(&session);
                 me.tell(Event::Closed { session });
             }
-            Some(Child::Snapshot(order)) => {
+            // One that was cancelled ends when its file is deleted; the same order may have begun again by then.
+            Some(Child::Snapshot(order)) if self.snapshots.get(&order).is_some_and(|s| s.id() == child) => {
                 let reason = failure.unwrap_or_else(|| ENDED_EARLY.to_owned());
                 let outcome = Outcome::Failed { class: FailureClass::Other, reason };
                 me.tell(Event::SnapshotEnded { order, outcome });
             }
-            None => {}
+            Some(Child::Snapshot(_)) | None => {}
         }
     }
 
