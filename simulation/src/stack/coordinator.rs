@@ -37,18 +37,15 @@ pub async fn run(world: World) -> turmoil::Result {
     world.lock().coordinator_closes = Some(closes);
     tokio::spawn(close(world.clone(), to_close, Arc::clone(&connections)));
     while let Some(accepting) = stillframe_actors::quic::accept(&endpoint).await {
-        let (world, coordinator, connections) =
-            (world.clone(), coordinator.clone(), Arc::clone(&connections));
+        let (coordinator, connections) = (coordinator.clone(), Arc::clone(&connections));
         tokio::spawn(async move {
-            let peer = accepting.peer();
-            match accepting.finish().await {
-                Ok(connection) => {
-                    let streams = Arc::clone(&connection.streams);
-                    let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
-                    connections.insert(peer.ip(), streams);
-                    coordinator.connected(connection);
-                }
-                Err(error) => world.line(format_args!("{peer} was not accepted: {error}")),
+            let address = accepting.peer().ip();
+            // Not logged otherwise: a first packet for an earlier boot of this host is taken for one of a new connection if
+            // random bits of it fit.
+            if let Ok(connection) = accepting.finish().await {
+                let streams = Arc::clone(&connection.streams);
+                connections.lock().unwrap_or_else(PoisonError::into_inner).insert(address, streams);
+                coordinator.connected(connection);
             }
         });
     }

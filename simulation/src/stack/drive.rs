@@ -1,5 +1,7 @@
 //! One run: the hosts and the network, a millisecond at a time, until nothing is left to be seen.
 
+use std::cell::Cell;
+use std::sync::Once;
 use std::time::{Duration, UNIX_EPOCH};
 
 use stillframe_actors::node::actor::Status;
@@ -33,7 +35,25 @@ pub fn run(plan: &Plan, planted: Planted, keep: usize) -> (Report, Vec<String>) 
     }
 }
 
+thread_local! {
+    /// Of this thread's run. A task that panics takes nobody with it, and would not be noticed.
+    static PANICS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts panics from now on, and prints them as before.
+fn count_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICS.set(PANICS.get() + 1);
+            print(panic);
+        }));
+    });
+}
+
 fn run_here(plan: &Plan, planted: Planted, keep: usize) -> (Report, Vec<String>) {
+    count_panics();
     let world = World::new(plan, planted, keep);
     let mut sim = hosts(&world);
     let mut faults = Faults::new(plan);
@@ -50,6 +70,9 @@ fn run_here(plan: &Plan, planted: Planted, keep: usize) -> (Report, Vec<String>)
         let now_ns = state.step_ns;
         if let Err(error) = stepped {
             state.oracles.violate(Oracle::Bounds, format!("a host has ended: {error}"));
+        }
+        if PANICS.get() > 0 {
+            state.oracles.violate(Oracle::Bounds, "a task has panicked");
         }
         state.oracles.check(now_ns);
         if state.oracles.first_violation().is_some() {

@@ -10,8 +10,8 @@
 //! * [`faults`]: carries out the plan's faults on hosts and links; [`drive`] is the loop around it.
 //! * [`quic`], [`pki`]: endpoints over simulated sockets, and their certificates.
 //!
-//! What is random in TLS (keys, nonces, connection ids) is not seeded: it has the same length in every run, and nothing that
-//! is logged depends on it. The log has the time and the length of every datagram.
+//! What is random in TLS and in connection ids is not seeded: it has the same length in every run, and nothing that is
+//! logged depends on it. The log has the time and the length of every datagram.
 
 pub mod clients;
 pub mod coordinator;
@@ -42,6 +42,8 @@ pub enum Planted {
     ForgetsClients,
     /// The freezer relies on the node to resume.
     Overstays,
+    /// A capture panics.
+    Panics,
     /// Nodes give up after their first connection.
     NeverReturns,
     /// The coordinator takes certificates of any authority.

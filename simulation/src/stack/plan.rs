@@ -193,7 +193,11 @@ fn host(name: String, faults_end_ns: u64, random: &mut Random) -> Host {
         name,
         targets,
         clock: clock(random),
-        find_ns: if random.percent(3) { 18 * SECOND } else { between_milliseconds(random, 1, 2_000) },
+        find_ns: match random.below(30) {
+            0 => 18 * SECOND,
+            1..5 => 0,
+            _ => between_milliseconds(random, 1, 2_000),
+        },
         lead_ns: between_milliseconds(random, 1, 2_000),
         exists: None,
     }

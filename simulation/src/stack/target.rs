@@ -66,7 +66,9 @@ impl Host for Scripted {
         let (world, found) = (self.world.clone(), Arc::clone(&self.found));
         Box::pin(async move {
             let plan = &world.plan().hosts[host];
-            tokio::time::sleep(Duration::from_nanos(plan.find_ns)).await;
+            if plan.find_ns > 0 {
+                tokio::time::sleep(Duration::from_nanos(plan.find_ns)).await;
+            }
             let now_ns = world.now_ns();
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             found.searches += 1;
@@ -136,6 +138,7 @@ async fn capture(
     if target.fails_to_decode {
         return Err(refusal(FailureClass::BadFile, "the runtime's tables make no sense"));
     }
+    assert!(world.planted() != Planted::Panics, "planted");
     let (number, rows) = (world.number(), target.goroutines);
     let key = (world.plan().hosts[host].name.clone(), place);
     world.observe(Observation::Captured { capture: number, order, key, rows, frozen_at_ns });
