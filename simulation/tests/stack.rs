@@ -3,9 +3,11 @@
 use std::hash::BuildHasher;
 
 use stillframe_simulation::oracle::Oracle;
-use stillframe_simulation::run::{run, run_twice};
+use stillframe_simulation::plan::Timed;
+use stillframe_simulation::run::{run, run_twice, run_with_log};
 use stillframe_simulation::stack::Planted;
-use stillframe_simulation::stack::plan::Plan;
+use stillframe_simulation::stack::plan::{Fault, Plan};
+use stillframe_simulation::{MILLISECOND, SECOND};
 
 /// Each has found a defect; its plan changes with `stack/plan.rs`.
 const REGRESSIONS: &[(u64, &str)] = &[(
@@ -47,6 +49,24 @@ fn a_fresh_set_of_seeds() {
     let first = std::hash::RandomState::new().hash_one(0) >> 16;
     println!("{count} seeds from {first}");
     (first..first + count).for_each(check);
+}
+
+/// Nodes notice at once that the coordinator was restarted, and not only when its silence has lasted for long enough.
+#[test]
+fn nodes_are_back_soon_after_a_restart() {
+    let calm = (0..).map(Plan::draw).find(|plan| plan.hosts.len() > 2 && plan.faults.is_empty());
+    let mut plan = calm.expect("some plans have no fault");
+    plan.hosts.iter_mut().for_each(|host| host.exists = None);
+    let names: std::collections::BTreeSet<_> = plan.hosts.iter().map(|host| host.name.clone()).collect();
+    let crash = Fault::CoordinatorCrash { down_ns: 100 * MILLISECOND };
+    plan.faults.push(Timed { at_ns: 3 * SECOND, what: crash });
+    let (report, log) = run_with_log(&plan, Planted::Nothing);
+    assert_eq!(report.violation, None);
+    let start = log.iter().position(|line| line.ends_with("the coordinator starts again")).unwrap();
+    let seconds = |line: &str| line.split_whitespace().next().unwrap().parse::<f64>().unwrap();
+    let is_soon = |line: &&String| seconds(line) < seconds(&log[start]) + 3.0;
+    let soon = log[start..].iter().filter(is_soon).filter(|line| line.contains("Admitted")).count();
+    assert_eq!(soon, names.len(), "{:#?}", log[start..].iter().filter(is_soon).collect::<Vec<_>>());
 }
 
 /// One of these seeds shows the defect; without it, that seed shows nothing.
