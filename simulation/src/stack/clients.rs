@@ -47,19 +47,25 @@ impl Clients {
     }
 }
 
-/// On the coordinator's host, for as long as it is up. What would have been asked before is asked now.
+/// On the coordinator's host, for as long as it is up. What would have been asked while it was down is asked a while later.
 pub async fn run(world: World, coordinator: Handle) {
     let cut_off: Vec<u128> = world.lock().clients.waiting.keys().copied().collect();
     for order in cut_off {
         if world.planted() == Planted::ForgetsClients {
             break;
         }
-        let again_ns = world.now_ns() + world.lock().random.between(10 * MILLISECOND, 3 * SECOND);
+        // Before nodes are registered again, or after.
+        let again_ns = world.now_ns() + world.lock().random.spread(10 * MILLISECOND, 8 * SECOND);
         let (world, coordinator) = (world.clone(), coordinator.clone());
         tokio::spawn(async move {
             world.sleep_until(again_ns).await;
             ask(&world, &coordinator, order);
         });
+    }
+    let is_again = world.now_ns() > SECOND;
+    if is_again {
+        let pause_ns = world.lock().random.below(5 * SECOND);
+        world.sleep_until(world.now_ns() + pause_ns).await;
     }
     loop {
         let next = {
