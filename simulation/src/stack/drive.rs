@@ -79,7 +79,7 @@ fn run_here(plan: &Plan, planted: Planted, keep: usize) -> (Report, Vec<String>)
             break;
         }
         let is_over = now_ns > plan.faults_end_ns && faults.are_over();
-        if is_over && now_ns % LOOK_EVERY_NS == 0 && has_settled(&state, plan, &mut quiet_since) {
+        if is_over && now_ns.is_multiple_of(LOOK_EVERY_NS) && has_settled(&state, plan, &mut quiet_since) {
             check_end(&mut state, plan);
             break;
         }
