@@ -11,6 +11,7 @@ use std::time::Duration;
 pub use quinn::Endpoint;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{EndpointConfig, TokioRuntime, TransportConfig, VarInt};
+use quinn_proto::HashedConnectionIdGenerator;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -180,12 +181,18 @@ pub fn bind(
 ) -> Result<Endpoint, QuicError> {
     let failed = |source| QuicError::Bind { address, source };
     let socket = UdpSocket::bind(address).map_err(failed)?;
-    let key = ring_key(reset_key);
-    Endpoint::new(EndpointConfig::new(key), server, socket, Arc::new(TokioRuntime)).map_err(failed)
+    Endpoint::new(endpoint_config(reset_key), server, socket, Arc::new(TokioRuntime)).map_err(failed)
 }
 
-fn ring_key(bytes: &[u8; 64]) -> Arc<dyn quinn::crypto::HmacKey> {
-    Arc::new(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, bytes))
+/// What an endpoint is, whatever socket it is on. `reset_key`: as for [`bind`].
+pub fn endpoint_config(reset_key: &[u8; 64]) -> EndpointConfig {
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, reset_key);
+    // An endpoint resets only connections whose ids it could have given out itself: that has to outlive a restart, too.
+    let ids = ring::hmac::sign(&key, b"connection ids");
+    let ids_key = ids.as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let mut config = EndpointConfig::new(Arc::new(key));
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(ids_key)));
+    config
 }
 
 /// Waits for the next peer that proves who it is. `None`: the endpoint was closed.

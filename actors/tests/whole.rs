@@ -200,6 +200,17 @@ fn identity(name: &str, instance: u64) -> Identity {
     Identity { name: name.into(), instance: InstanceId(instance), host: HostFacts::default() }
 }
 
+fn order(id: u128) -> Order {
+    Order {
+        id: OrderId(id),
+        selector: Selector::default(),
+        max_pause: None,
+        within: Duration::from_secs(20),
+        label: None,
+        requested_by: None,
+    }
+}
+
 struct Running {
     coordinator: Handle,
     progress: mpsc::UnboundedReceiver<(OrderId, Progress)>,
@@ -221,14 +232,11 @@ impl Running {
     }
 
     async fn order(&mut self, id: u128) -> (Outcome, Vec<Progress>) {
-        self.coordinator.mailbox.tell(CoordinatorEvent::Order(Order {
-            id: OrderId(id),
-            selector: Selector::default(),
-            max_pause: None,
-            within: Duration::from_secs(20),
-            label: None,
-            requested_by: None,
-        }));
+        self.coordinator.mailbox.tell(CoordinatorEvent::Order(order(id)));
+        self.outcome(id).await
+    }
+
+    async fn outcome(&mut self, id: u128) -> (Outcome, Vec<Progress>) {
         let mut all = Vec::new();
         loop {
             let next = tokio::time::timeout(Duration::from_secs(30), self.progress.recv()).await;
@@ -273,6 +281,25 @@ async fn an_order_of_two_nodes_in_one_process() {
     assert_eq!(lost, [("a", 2, ended), ("a", 3, old), ("b", 2, ended), ("b", 3, old)]);
     let written = progress.iter().filter(|p| matches!(p, Progress::Written { .. })).count();
     assert_eq!(written, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_cancelled_may_be_asked_for_again_at_once() {
+    let mut running = coordinator();
+    local_node(&running, "a", 1, Scripted { pid: 10, goroutines: 5_000 });
+    running.nodes(1).await;
+    for round in 0..20 {
+        running.coordinator.mailbox.tell(CoordinatorEvent::Order(order(round)));
+        let cancel = CoordinatorEvent::Cancel { order: OrderId(round), reason: "cancelled".into() };
+        running.coordinator.mailbox.tell(cancel);
+        let (cancelled, _) = running.outcome(round).await;
+        assert!(
+            matches!(&cancelled, Outcome::Failed { reason, .. } if reason == "cancelled"),
+            "{cancelled:?}"
+        );
+        let (again, progress) = running.order(round).await;
+        assert!(matches!(again, Outcome::Committed { .. }), "{again:?} {progress:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

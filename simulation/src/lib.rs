@@ -2,7 +2,8 @@
 //!
 //! * [`plan`]: what is drawn from a seed: hosts, targets, clocks, orders, faults and their times.
 //! * [`oracle`]: what must hold whatever happens; it is told what happens in a vocabulary that knows no machinery.
-//! * [`machines`]: the actors' pure state machines, a model of everything around them, and one event loop.
+//! * [`machines`]: tier one: the actors' pure state machines, a model of everything around them, and one event loop.
+//! * [`stack`]: tier two: the actors themselves, over QUIC, over a simulated network.
 //! * [`run`]: one seed, many seeds, and the smallest plan that still fails.
 //!
 //! The same seed gives the same run, byte for byte of its log. All times are nanoseconds of virtual time since the run's
@@ -15,6 +16,7 @@ pub mod oracle;
 pub mod plan;
 pub mod random;
 pub mod run;
+pub mod stack;
 
 /// Nanoseconds.
 pub const MILLISECOND: u64 = 1_000_000;

@@ -27,6 +27,8 @@ pub enum Oracle {
     Bounds,
     /// 5: every live node is registered again, once.
     Registrations,
+    /// 6: who cannot prove that it belongs to the cluster is no part of it.
+    Trust,
     /// 7: the same seed gives the same log.
     Determinism,
 }

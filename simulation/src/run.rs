@@ -1,13 +1,30 @@
-//! One seed, many seeds, and the smallest plan that still fails.
+//! One seed, many seeds, and the smallest plan that still fails; of either tier.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use stillframe_actors::order::Outcome;
 
-use crate::log::LAST_LINES;
-use crate::machines::{Planted, World};
-use crate::oracle::{Oracle, Violation};
-use crate::plan::Plan;
+use crate::log::{LAST_LINES, Log};
+use crate::oracle::{Oracle, Oracles, Violation};
+
+/// A plan that can be run, in the tier that it is of.
+pub trait Runs: Clone + Debug {
+    /// What `--tier` calls it.
+    const TIER: &'static str;
+    /// How many seeds are run between two signs of life.
+    const PROGRESS_EVERY: u64;
+    /// A defect to put into the world; its default is none.
+    type Planted: Copy + Default + Debug;
+
+    fn of_seed(seed: u64) -> Self;
+    fn seed(&self) -> u64;
+    /// The report, and the log's last lines, as many as are to be kept.
+    fn run(&self, planted: Self::Planted, keep: usize) -> (Report, Vec<String>);
+    /// Faults and orders: what can be left out.
+    fn parts(&self) -> usize;
+    fn without(&self, part: usize) -> Self;
+}
 
 /// What became of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,22 +42,17 @@ pub struct Report {
 }
 
 /// Runs a plan once.
-pub fn run(plan: &Plan, planted: Planted) -> Report {
-    let mut world = World::new(plan, planted, LAST_LINES);
-    world.run();
-    report(&world)
+pub fn run<P: Runs>(plan: &P, planted: P::Planted) -> Report {
+    plan.run(planted, LAST_LINES).0
 }
 
 /// Runs a plan once and gives all of its log.
-pub fn run_with_log(plan: &Plan, planted: Planted) -> (Report, Vec<String>) {
-    let mut world = World::new(plan, planted, usize::MAX);
-    world.run();
-    let log = world.log.kept().map(str::to_owned).collect();
-    (report(&world), log)
+pub fn run_with_log<P: Runs>(plan: &P, planted: P::Planted) -> (Report, Vec<String>) {
+    plan.run(planted, usize::MAX)
 }
 
 /// Runs a plan twice: that both have the same log comes before everything else.
-pub fn run_twice(plan: &Plan, planted: Planted) -> Report {
+pub fn run_twice<P: Runs>(plan: &P, planted: P::Planted) -> Report {
     let (mut one, other) = (run(plan, planted), run(plan, planted));
     if (one.digest, one.log_lines) != (other.digest, other.log_lines) {
         let what = "the same seed gave two logs".to_owned();
@@ -49,28 +61,36 @@ pub fn run_twice(plan: &Plan, planted: Planted) -> Report {
     one
 }
 
-fn report(world: &World) -> Report {
-    let mut outcomes = BTreeMap::new();
-    for outcome in world.oracles.answers().values() {
-        *outcomes.entry(kind(outcome)).or_default() += 1;
-    }
-    let violation = world.oracles.first_violation().cloned();
-    let last_lines = match &violation {
-        Some(_) => {
-            let lines = world.log.kept().skip(world.log.kept().count().saturating_sub(LAST_LINES));
-            lines.map(str::to_owned).collect()
+impl Report {
+    pub fn of(
+        oracles: &Oracles,
+        log: &Log,
+        events: u64,
+        virtual_ns: u64,
+        faults: &BTreeMap<&'static str, u64>,
+    ) -> Report {
+        let mut outcomes = BTreeMap::new();
+        for outcome in oracles.answers().values() {
+            *outcomes.entry(kind(outcome)).or_default() += 1;
         }
-        None => Vec::new(),
-    };
-    Report {
-        violation,
-        events: world.events,
-        virtual_ns: world.now_ns(),
-        digest: world.log.digest(),
-        log_lines: world.log.lines(),
-        outcomes,
-        faults: world.faults_by_kind.clone(),
-        last_lines,
+        let violation = oracles.first_violation().cloned();
+        let last_lines = match &violation {
+            Some(_) => {
+                let lines = log.kept().skip(log.kept().count().saturating_sub(LAST_LINES));
+                lines.map(str::to_owned).collect()
+            }
+            None => Vec::new(),
+        };
+        Report {
+            violation,
+            events,
+            virtual_ns,
+            digest: log.digest(),
+            log_lines: log.lines(),
+            outcomes,
+            faults: faults.clone(),
+            last_lines,
+        }
     }
 }
 
@@ -83,30 +103,22 @@ fn kind(outcome: &Outcome) -> &'static str {
 }
 
 /// Drops faults and orders one by one for as long as the same oracle fails.
-pub fn shrink(plan: &Plan, planted: Planted, oracle: Oracle) -> Plan {
-    let fails = |plan: &Plan| {
+pub fn shrink<P: Runs>(plan: &P, planted: P::Planted, oracle: Oracle) -> P {
+    let fails = |plan: &P| {
         let report =
             if oracle == Oracle::Determinism { run_twice(plan, planted) } else { run(plan, planted) };
         report.violation.is_some_and(|violation| violation.oracle == oracle)
     };
     let mut smallest = plan.clone();
     loop {
-        let before = (smallest.faults.len(), smallest.asks.len());
-        for i in (0..smallest.faults.len()).rev() {
-            let mut smaller = smallest.clone();
-            smaller.faults.remove(i);
+        let before = smallest.parts();
+        for part in (0..before).rev() {
+            let smaller = smallest.without(part);
             if fails(&smaller) {
                 smallest = smaller;
             }
         }
-        for i in (0..smallest.asks.len()).rev() {
-            let mut smaller = smallest.clone();
-            smaller.asks.remove(i);
-            if fails(&smaller) {
-                smallest = smaller;
-            }
-        }
-        if (smallest.faults.len(), smallest.asks.len()) == before {
+        if smallest.parts() == before {
             return smallest;
         }
     }

@@ -18,6 +18,9 @@ use crate::snapshot::Event as SnapshotEvent;
 use crate::writer::actor::Store;
 use crate::{session, snapshot};
 
+/// Why an order fails whose actor ends before it, without a panic: a bug of the actor.
+pub const ENDED_EARLY: &str = "its actor has ended";
+
 /// Makes the store of each order's file.
 pub trait Stores: Send + Sync {
     fn store(&self, order: &Order) -> Box<dyn Store>;
@@ -179,12 +182,13 @@ impl Carrier<Coordinator> for Carrying {
                 self.sessions.remove(&session);
                 me.tell(Event::Closed { session });
             }
-            Some(Child::Snapshot(order)) => {
-                let reason = failure.unwrap_or_else(|| "its actor has ended".to_owned());
+            // One that was cancelled ends when its file is deleted; the same order may have begun again by then.
+            Some(Child::Snapshot(order)) if self.snapshots.get(&order).is_some_and(|s| s.id() == child) => {
+                let reason = failure.unwrap_or_else(|| ENDED_EARLY.to_owned());
                 let outcome = Outcome::Failed { class: FailureClass::Other, reason };
                 me.tell(Event::SnapshotEnded { order, outcome });
             }
-            None => {}
+            Some(Child::Snapshot(_)) | None => {}
         }
     }
 

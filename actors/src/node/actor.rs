@@ -228,6 +228,10 @@ impl Carrier<Node> for Carrying {
 
     fn child_ended(&mut self, me: &Mailbox<Event>, child: ActorId, failure: Option<String>) {
         let Some((order, target)) = self.children.remove(&child) else { return };
+        // One that was told to forget ends later; the same order may have begun again by then.
+        if self.captures.get(&(order, target)).is_none_or(|capture| capture.id() != child) {
+            return;
+        }
         self.captures.remove(&(order, target));
         if let Some(reason) = failure {
             let failure = Refusal { class: FailureClass::Other, reason };

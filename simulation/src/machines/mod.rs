@@ -19,3 +19,41 @@ pub mod world;
 pub mod writer;
 
 pub use world::{Planted, World};
+
+use crate::plan::Plan;
+use crate::run::{Report, Runs};
+
+impl Runs for Plan {
+    const TIER: &'static str = "one";
+    const PROGRESS_EVERY: u64 = 200;
+    type Planted = Planted;
+
+    fn of_seed(seed: u64) -> Plan {
+        Plan::draw(seed)
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    fn run(&self, planted: Planted, keep: usize) -> (Report, Vec<String>) {
+        let mut world = World::new(self, planted, keep);
+        world.run();
+        let log = world.log.kept().map(str::to_owned).collect();
+        let now_ns = world.now_ns();
+        (Report::of(&world.oracles, &world.log, world.events, now_ns, &world.faults_by_kind), log)
+    }
+
+    fn parts(&self) -> usize {
+        self.faults.len() + self.asks.len()
+    }
+
+    fn without(&self, part: usize) -> Plan {
+        let mut smaller = self.clone();
+        match part.checked_sub(self.asks.len()) {
+            Some(fault) => drop(smaller.faults.remove(fault)),
+            None => drop(smaller.asks.remove(part)),
+        }
+        smaller
+    }
+}
