@@ -4,12 +4,14 @@
 //! * [`oracle`]: what must hold whatever happens; it is told what happens in a vocabulary that knows no machinery.
 //! * [`machines`]: tier one: the actors' pure state machines, a model of everything around them, and one event loop.
 //! * [`stack`]: tier two: the actors themselves, over QUIC, over a simulated network.
+//! * [`entropy`]: what libraries draw at random comes from the seed, too. The only unsafe code here.
 //! * [`run`]: one seed, many seeds, and the smallest plan that still fails.
 //!
 //! The same seed gives the same run, byte for byte of its log. All times are nanoseconds of virtual time since the run's
 //! beginning, unless a name says otherwise.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+pub mod entropy;
 pub mod log;
 pub mod machines;
 pub mod oracle;

@@ -41,8 +41,6 @@ pub async fn run(world: World) -> turmoil::Result {
         let (coordinator, connections) = (coordinator.clone(), Arc::clone(&connections));
         tokio::spawn(async move {
             let address = accepting.peer().ip();
-            // Not logged otherwise: a first packet for an earlier boot of this host is taken for one of a new connection if
-            // random bits of it fit.
             if let Ok(connection) = accepting.finish().await {
                 let streams = Arc::clone(&connection.streams);
                 connections.lock().unwrap_or_else(PoisonError::into_inner).insert(address, streams);

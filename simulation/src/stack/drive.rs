@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::world::{COORDINATOR, EPOCH, Planted, STRANGER, State, World, node_host};
 use super::{coordinator, node};
 use crate::oracle::{End, Oracle};
+use crate::random::Random;
 use crate::run::Report;
 use crate::{MILLISECOND, SECOND};
 
@@ -54,6 +55,7 @@ fn count_panics() {
 
 fn run_here(plan: &Plan, planted: Planted, keep: usize) -> (Report, Vec<String>) {
     count_panics();
+    crate::entropy::pin(Random::new(plan.seed, 5));
     let world = World::new(plan, planted, keep);
     let mut sim = hosts(&world);
     let mut faults = Faults::new(plan);

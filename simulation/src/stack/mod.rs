@@ -10,8 +10,7 @@
 //! * [`faults`]: carries out the plan's faults on hosts and links; [`drive`] is the loop around it.
 //! * [`quic`], [`pki`]: endpoints over simulated sockets, and their certificates.
 //!
-//! What is random in TLS and in connection ids is not seeded: it has the same length in every run, and nothing that is
-//! logged depends on it. The log has the time and the length of every datagram.
+//! The log has the time, the length and a digest of every datagram; all entropy comes from the seed ([`crate::entropy`]).
 
 pub mod clients;
 pub mod coordinator;

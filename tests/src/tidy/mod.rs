@@ -56,7 +56,10 @@ pub struct Rule {
 /// All rules.
 pub const RULES: &[Rule] = &[
     Rule { name: "dependencies run in one direction", check: dependencies::directions },
-    Rule { name: "unsafe stands only in nodes/target", check: names::unsafe_only_in_target },
+    Rule {
+        name: "unsafe stands only in nodes/target and the entropy pin",
+        check: names::unsafe_only_in_target,
+    },
     Rule { name: "all other crates forbid unsafe code", check: names::forbids_unsafe },
     Rule { name: "only coordinator/src/store names rusqlite", check: names::only_store_names_sqlite },
     Rule { name: "only actor.rs and supervisor.rs name ractor", check: names::only_shells_name_actors },
