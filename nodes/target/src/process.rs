@@ -200,6 +200,12 @@ impl Process {
             match self.stat_now() {
                 None => return Fate::Gone,
                 Some(now) if now.start_ticks != self.start_ticks => return Fate::Gone,
+                // It was looked at in the midst of an exec, before there was a stack, or its stack may not be seen.
+                Some(now) if self.start_stack == 0 => match now.start_stack {
+                    0 if clock::monotonic_ns() >= give_up_ns => return Fate::Same,
+                    0 => std::thread::yield_now(),
+                    _ => return Fate::Execed,
+                },
                 Some(now) if self.is_program_of(&now) => return Fate::Same,
                 Some(now) if !now.is_exiting() || clock::monotonic_ns() >= give_up_ns => return Fate::Execed,
                 Some(_) => std::thread::yield_now(),
