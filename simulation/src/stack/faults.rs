@@ -178,6 +178,10 @@ fn crash_node(world: &World, sim: &mut Sim, host: usize) {
     if world.lock().nodes.remove(&host).is_some() {
         world.line(format_args!("node {host} crashes"));
         sim.crash(node_host(host));
+        let mut state = world.lock();
+        for freeze in std::mem::take(&mut state.resumed_by_crash) {
+            state.observe(Observation::Resumed { freeze });
+        }
     }
 }
 

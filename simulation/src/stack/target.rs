@@ -169,7 +169,12 @@ impl Frozen {
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        self.world.observe(Observation::Resumed { freeze: self.freeze });
+        let mut state = self.world.lock();
+        if state.is_in_step {
+            state.observe(Observation::Resumed { freeze: self.freeze });
+        } else {
+            state.resumed_by_crash.insert(self.freeze);
+        }
     }
 }
 

@@ -54,6 +54,8 @@ pub struct State {
     pub nodes: BTreeMap<usize, Option<watch::Receiver<Status>>>,
     /// Results that nodes keep, by host.
     pub spools: BTreeMap<usize, usize>,
+    /// Freezes that a crash has ended. In which order a runtime drops its tasks the seed does not say.
+    pub resumed_by_crash: BTreeSet<u64>,
     /// Of the coordinator that is up.
     pub overview: Option<watch::Receiver<Overview>>,
     pub runs: Runs,
@@ -98,6 +100,7 @@ impl World {
             clients: Clients::new(plan),
             nodes: BTreeMap::new(),
             spools: BTreeMap::new(),
+            resumed_by_crash: BTreeSet::new(),
             overview: None,
             runs: Runs::default(),
             clock_jumps: vec![0; plan.hosts.len() + 1],
