@@ -294,6 +294,20 @@ fn a_freezer_that_is_gone_is_named_by_every_call() {
     busy.assert_well("after the end of its freezer");
 }
 
+#[test]
+fn a_freezer_that_hangs_is_killed_and_its_target_runs() {
+    use stillframe_target::freezer::FreezerError;
+    let busy = Busy::start();
+    let freezer = freezer();
+    let frozen = freezer.open(busy.pid()).unwrap().freeze(BUDGET).unwrap();
+    send(freezer.pid(), Signal::SIGSTOP);
+    let error: FreezerError = frozen.resume().unwrap_err();
+    assert!(error.to_string().contains("did not answer"), "{error}");
+    assert_free(busy.pid(), "its freezer was stopped");
+    assert!(freezer.open(busy.pid()).unwrap_err().to_string().contains("killed by signal 9"));
+    busy.assert_well("after a freezer that hung");
+}
+
 /// Conversations do not wait for each other.
 #[test]
 fn several_targets_stand_still_at_the_same_instant() {

@@ -15,8 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use stillframe_wire::limits::FRAME_BYTES_MAX;
 
-/// A program that has not said that it is a freezer by then is none.
-const START_MAX: Duration = Duration::from_secs(30);
+/// A freezer that has not answered by then (a program that has not said that it is a freezer, a stopped one) never will:
+/// what it is asked for takes milliseconds. It is killed, so that the kernel lets its targets go.
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// How long the end of a process takes to be seen after its sockets have closed, at most; then it is told to end.
 const END_MAX: Duration = Duration::from_secs(1);
@@ -120,7 +121,9 @@ impl Freezer {
                 let window = Window::open(&window).map_err(|error| FreezerError::Refused {
                     what: format!("the window of pid {pid} cannot be used: {error}"),
                 })?;
-                Ok(Target::new(Arc::clone(&self.0), process.into(), Socket::from(socket), window))
+                let socket = Socket::from(socket);
+                socket.set_patience(ANSWER_MAX).map_err(FreezerError::Start)?;
+                Ok(Target::new(Arc::clone(&self.0), process.into(), socket, window))
             }
             (HostReply::Opened(Err(failure)), _) => Err(ProcessError::from(failure).into()),
             (other, _) => Err(self.0.unexpected(&control, other)),
@@ -146,10 +149,8 @@ impl Host {
 
     fn await_ready(&self) -> Result<bool, FreezerError> {
         let control = self.control();
-        let set_timeout = |time| control.stream().set_read_timeout(time).map_err(FreezerError::Start);
-        set_timeout(Some(START_MAX))?;
+        control.set_patience(ANSWER_MAX).map_err(FreezerError::Start)?;
         let (reply, _) = self.hear(&control)?;
-        set_timeout(None)?;
         match reply {
             HostReply::Ready { may_trace_all } => Ok(may_trace_all),
             other => Err(self.unexpected(&control, other)),
@@ -183,9 +184,21 @@ impl Host {
                 Some(status) => format!("pid {}, {}", self.pid, text_of(status)),
                 None => format!("pid {} closed a conversation", self.pid),
             },
+            SocketError::Late => {
+                self.kill();
+                format!("pid {} did not answer in time and was killed", self.pid)
+            }
             error => format!("pid {}, {error}", self.pid),
         };
         FreezerError::Ended { how }
+    }
+
+    /// A stopped process dies of it as well (signal(7), SIGKILL).
+    fn kill(&self) {
+        let mut child = lock(&self.child);
+        // It may have ended just now.
+        let _ = child.kill();
+        let _ = child.wait();
     }
 
     /// How it ended, if it has, or does within a moment.
@@ -208,10 +221,7 @@ impl Drop for Host {
     fn drop(&mut self) {
         self.control().close();
         if self.exit_status().is_none() {
-            let mut child = lock(&self.child);
-            // It may have ended just now.
-            let _ = child.kill();
-            let _ = child.wait();
+            self.kill();
         }
     }
 }

@@ -21,7 +21,8 @@
 //! * A target runs again when its budget is spent, whatever the agent does: the tracing thread keeps it (see
 //!   [`crate::freeze`]). When the agent dies its sockets close, the freezer lets everything go and ends.
 //! * When the freezer dies the kernel lets its targets go, and every call of the client says
-//!   [`FreezerError::Ended`]: none hangs.
+//!   [`FreezerError::Ended`]: none hangs. A freezer that does not answer for 30 s is killed, one
+//!   that holds a target 5 s after its budget.
 //! * The agent is as untrusted as a target: a command that is malformed or out of order ends that conversation.
 
 mod client;

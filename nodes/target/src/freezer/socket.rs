@@ -8,6 +8,7 @@ use nix::sys::socket::{
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 use stillframe_wire::codec::{self, CodecError, LENGTH_BYTES};
 use thiserror::Error;
 
@@ -19,6 +20,8 @@ const DESCRIPTORS_MAX: usize = 2;
 pub(super) enum SocketError {
     #[error("the other end is closed")]
     Closed,
+    #[error("no answer in time")]
+    Late,
     #[error("its socket: {0}")]
     System(Errno),
     #[error("its socket: {0}")]
@@ -29,6 +32,8 @@ impl From<Errno> for SocketError {
     fn from(error: Errno) -> Self {
         match error {
             Errno::EPIPE | Errno::ECONNRESET => SocketError::Closed,
+            // SO_RCVTIMEO and SO_SNDTIMEO, socket(7).
+            Errno::EAGAIN => SocketError::Late,
             error => SocketError::System(error),
         }
     }
@@ -46,6 +51,12 @@ impl Socket {
 
     pub(super) fn stream(&self) -> &UnixStream {
         &self.0
+    }
+
+    /// How long to wait for the other end, in sending and in receiving; without it there is no limit.
+    pub(super) fn set_patience(&self, patience: Duration) -> io::Result<()> {
+        self.0.set_read_timeout(Some(patience))?;
+        self.0.set_write_timeout(Some(patience))
     }
 
     pub(super) fn send<T: Encode>(

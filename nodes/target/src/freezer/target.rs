@@ -1,6 +1,6 @@
 //! The agent's side of one conversation: a target that another process reads and freezes.
 
-use super::client::{Host, executable, lock};
+use super::client::{ANSWER_MAX, Host, executable, lock};
 use super::error::FreezerError;
 use super::message::{ReadRecord, TargetCommand, TargetReply};
 use super::socket::Socket;
@@ -17,6 +17,10 @@ use std::time::Duration;
 use stillframe_golang::memory::{Memory, Range, Unreadable};
 use stillframe_golang::thread::Thread;
 use stillframe_wire::limits::FRAME_BYTES_MAX;
+
+/// By how much more than the budget a freezer may be late with an answer while its target stands still: one that is
+/// stopped cannot keep the budget, and is killed then.
+const LATE_MAX: Duration = Duration::from_secs(5);
 
 /// A process that was looked up. Its calls wait for the freezer, one after the other.
 #[derive(Debug)]
@@ -102,6 +106,7 @@ impl Target {
         let line = self.line();
         let budget_ns = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
         let ends = lock(&line.ends);
+        ends.0.set_patience(LATE_MAX.saturating_add(budget)).map_err(FreezerError::Start)?;
         let record = match line.exchange_on(&ends.0, TargetCommand::Freeze { budget_ns })?.0 {
             TargetReply::Frozen(Ok(record)) => record,
             TargetReply::Frozen(Err(failure)) => return Err(FreezeError::from(failure).into()),
@@ -182,10 +187,13 @@ impl FrozenTarget {
         self.is_over = true;
         let line = &self.memory.line;
         line.still.store(false, Ordering::Relaxed);
-        match line.exchange(TargetCommand::Resume)?.0 {
-            TargetReply::Resumed(pause) => Ok(pause.into()),
-            other => Err(line.unexpected(other)),
-        }
+        let ends = lock(&line.ends);
+        let pause = match line.exchange_on(&ends.0, TargetCommand::Resume)?.0 {
+            TargetReply::Resumed(pause) => pause.into(),
+            other => return Err(line.unexpected_on(&ends.0, other)),
+        };
+        ends.0.set_patience(ANSWER_MAX).map_err(FreezerError::Start)?;
+        Ok(pause)
     }
 }
 
