@@ -9,7 +9,8 @@ use rustc_hash::FxHashMap;
 
 use crate::arguments;
 use crate::function_table::{Function, LogicalFrame};
-use crate::gather::{Gathered, STACK_BYTES_MAX, read_labels};
+use crate::gather::{Gathered, STACK_BYTES_MAX};
+use crate::labels;
 use crate::memory::{Image, Memory};
 use crate::records::{GRecord, MRecord, Status};
 use crate::runtime::Runtime;
@@ -306,8 +307,9 @@ impl<'a> Decoder<'a> {
         if g.labels == 0 {
             return Vec::new();
         }
-        let image = self.image;
-        let labels = self.label_sets.entry(g.labels).or_insert_with(|| read_labels(image, g.labels)).clone();
+        let (image, minor) = (self.image, self.runtime.build.minor);
+        let read = || labels::read(image, minor, g.labels);
+        let labels = self.label_sets.entry(g.labels).or_insert_with(read).clone();
         if labels.is_none() {
             let why = if self.cut { "budget" } else { "their memory is not readable" };
             self.miss(Some(g.goid), "labels", why.into());

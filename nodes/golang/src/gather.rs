@@ -4,9 +4,10 @@
 //! budget is spent, which `still` tells after each round, that round is thrown away and the rest is missing.
 //! Nothing is decoded here beyond what the next round needs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use crate::bytes::u64_at;
+use crate::labels;
 use crate::memory::{Image, Memory, Range, Segment};
 use crate::records::{GRecord, MRecord, Status};
 use crate::runtime::Runtime;
@@ -30,8 +31,6 @@ const ROUND_BYTES_MAX: usize = 8 << 20;
 const ROUND_RANGES_MAX: usize = 1024;
 /// Reading this many bytes that nobody asked for is cheaper than another range.
 const RANGE_GAP_BYTES: u64 = 256;
-const LABELS_MAX: u64 = 64;
-const LABEL_BYTES_MAX: u64 = 1 << 10;
 
 /// What was read, not yet sorted.
 pub struct Gathered {
@@ -49,7 +48,26 @@ struct Round {
     bytes: Vec<u8>,
 }
 
-struct Gatherer<'a> {
+impl Round {
+    /// The ranges that could be read.
+    fn read(&self) -> impl Iterator<Item = (Range, &[u8])> {
+        let mut at = 0;
+        self.ranges.iter().zip(&self.whole).filter_map(move |(range, whole)| {
+            let start = at;
+            at += range.length;
+            whole.then(|| (*range, &self.bytes[start..at]))
+        })
+    }
+}
+
+/// Rounds are given up one by one, so that not everything is there twice.
+fn image(rounds: Vec<Round>) -> Image {
+    let segment = |(range, bytes): (Range, &[u8])| Segment { address: range.address, bytes: bytes.to_vec() };
+    Image::from_segments(rounds.into_iter().flat_map(|round| round.read().map(segment).collect::<Vec<_>>()))
+}
+
+/// Reads in rounds, and keeps what came.
+pub(crate) struct Gatherer<'a> {
     memory: &'a dyn Memory,
     still: &'a dyn Fn() -> bool,
     rounds: Vec<Round>,
@@ -57,7 +75,11 @@ struct Gatherer<'a> {
     cut: bool,
 }
 
-impl Gatherer<'_> {
+impl<'a> Gatherer<'a> {
+    pub(crate) fn new(memory: &'a dyn Memory, still: &'a dyn Fn() -> bool) -> Self {
+        Gatherer { memory, still, rounds: Vec::new(), total: 0, cut: false }
+    }
+
     /// One call of the memory's. `None` when the budget is spent.
     fn round(&mut self, ranges: Vec<Range>) -> Option<&Round> {
         let length = ranges.iter().map(|r| r.length).sum::<usize>();
@@ -77,7 +99,7 @@ impl Gatherer<'_> {
     }
 
     /// In as many rounds as it takes; the indices of those rounds.
-    fn rounds(&mut self, ranges: Vec<Range>) -> std::ops::Range<usize> {
+    pub(crate) fn rounds(&mut self, ranges: Vec<Range>) -> std::ops::Range<usize> {
         let first = self.rounds.len();
         let mut ranges = ranges.into_iter().peekable();
         while ranges.peek().is_some() {
@@ -101,22 +123,23 @@ impl Gatherer<'_> {
         round.whole[0].then_some(&round.bytes)
     }
 
+    /// What some rounds brought, whole ranges only.
+    pub(crate) fn read(&self, rounds: std::ops::Range<usize>) -> impl Iterator<Item = (Range, &[u8])> {
+        self.rounds[rounds].iter().flat_map(Round::read)
+    }
+
     /// What some rounds brought of a range that they were asked for.
     fn bytes(&self, rounds: std::ops::Range<usize>, wanted: Range) -> Option<&[u8]> {
-        self.rounds[rounds].iter().find_map(|round| {
-            let mut at = 0;
-            for (range, whole) in round.ranges.iter().zip(&round.whole) {
-                if *range == wanted {
-                    return whole.then(|| &round.bytes[at..at + range.length]);
-                }
-                at += range.length;
-            }
-            None
-        })
+        self.read(rounds).find(|(range, _)| *range == wanted).map(|(_, bytes)| bytes)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn into_image(self) -> Image {
+        image(self.rounds)
     }
 
     /// Reads structures of `size` bytes, neighbours in one range, and hands out those that could be read.
-    fn structures<T>(
+    pub(crate) fn structures<T>(
         &mut self,
         addresses: &[u64],
         size: usize,
@@ -187,7 +210,7 @@ pub fn gather(
     expected: &Expected,
     still: &dyn Fn() -> bool,
 ) -> Gathered {
-    let mut gatherer = Gatherer { memory, still, rounds: Vec::new(), total: 0, cut: false };
+    let mut gatherer = Gatherer::new(memory, still);
     let mut found = (Vec::new(), Vec::new());
     // A missing first round leaves everything empty, which `decode` reports.
     let _ = gather_into(runtime, &mut gatherer, threads, expected, &mut found);
@@ -271,7 +294,7 @@ fn gather_into(
     stacks.sort_unstable();
     gatherer.rounds(stacks);
 
-    labels(gatherer, alive().map(|g| g.labels));
+    labels::gather(gatherer, runtime.build.minor, alive().map(|g| g.labels));
     let bubbles: Vec<u64> = alive().map(|g| g.bubble).filter(|&b| b != 0).collect();
     if let Some(at) = layouts.bubble_id.or(layouts.sync_group_root) {
         let ids = gatherer.structures(&bubbles, at + 8, |_, bytes| u64_at(bytes, at));
@@ -287,41 +310,6 @@ fn stack_range(sp: u64, hi: u64) -> Range {
     Range { address: sp, length: (hi - sp).min(STACK_BYTES_MAX) as usize }
 }
 
-/// `label.Set`, a slice of pairs of strings (Go 1.24 and later; internal/runtime/pprof/label, runtime/pprof/label.go).
-fn labels(gatherer: &mut Gatherer<'_>, sets: impl Iterator<Item = u64>) {
-    let sets: Vec<u64> = sets.filter(|&s| s != 0).collect();
-    let slices = gatherer.structures(&sets, 24, |_, bytes| Some((u64_at(bytes, 0)?, u64_at(bytes, 8)?)));
-    let slices: BTreeSet<(u64, u64)> = slices.into_iter().filter(|&(_, n)| n > 0).collect();
-    let pairs = slices.iter().map(|&(p, n)| Range { address: p, length: 32 * n.min(LABELS_MAX) as usize });
-    let rounds = gatherer.rounds(pairs.collect());
-    let mut strings = BTreeSet::new();
-    for round in &gatherer.rounds[rounds] {
-        for words in round.bytes.chunks_exact(16) {
-            let (Some(pointer), Some(length)) = (u64_at(words, 0), u64_at(words, 8)) else { continue };
-            strings.insert(Range { address: pointer, length: length.min(LABEL_BYTES_MAX) as usize });
-        }
-    }
-    gatherer.rounds(strings.into_iter().filter(|r| r.length > 0).collect());
-}
-
-/// The labels that `gather` has read, if all of them are there.
-pub(crate) fn read_labels(image: &Image, set: u64) -> Option<Vec<(String, String)>> {
-    let (pairs, count) = (image.read_u64(set).ok()?, image.read_u64(set.checked_add(8)?).ok()?);
-    let string = |at: u64| {
-        let (pointer, length) = (image.read_u64(at).ok()?, image.read_u64(at.checked_add(8)?).ok()?);
-        if length == 0 {
-            return Some(String::new());
-        }
-        let bytes = image.slice(pointer, length.min(LABEL_BYTES_MAX) as usize).ok()?;
-        Some(String::from_utf8_lossy(bytes).into_owned())
-    };
-    let pair = |i: u64| {
-        let at = pairs.checked_add(32 * i)?;
-        Some((string(at)?, string(at.checked_add(16)?)?))
-    };
-    (0..count.min(LABELS_MAX)).map(pair).collect()
-}
-
 impl Gathered {
     /// Not even the list of goroutines was read.
     pub fn is_empty(&self) -> bool {
@@ -335,17 +323,6 @@ impl Gathered {
 
     /// The copy of the process's memory.
     pub(crate) fn image(&mut self) -> Image {
-        let mut segments = Vec::new();
-        for round in std::mem::take(&mut self.rounds) {
-            let mut at = 0;
-            for (range, whole) in round.ranges.iter().zip(round.whole) {
-                let bytes = &round.bytes[at..at + range.length];
-                at += range.length;
-                if whole {
-                    segments.push(Segment { address: range.address, bytes: bytes.to_vec() });
-                }
-            }
-        }
-        Image::from_segments(segments)
+        image(std::mem::take(&mut self.rounds))
     }
 }

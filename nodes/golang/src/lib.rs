@@ -16,6 +16,7 @@
 mod arguments;
 mod bytes;
 mod debug_info;
+mod labels;
 mod layout;
 mod records;
 mod start;

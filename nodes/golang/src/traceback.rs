@@ -31,11 +31,15 @@ pub(crate) fn is_shown(
     if name == "runtime.gopanic" && !first {
         return true;
     }
-    name.contains('.') && (!name.starts_with("runtime.") || is_exported_runtime(name))
+    name.contains('.') && (!name.starts_with("runtime.") || is_exported_runtime(name, minor))
 }
 
-fn is_exported_runtime(name: &str) -> bool {
+fn is_exported_runtime(name: &str, minor: u32) -> bool {
     let name = &name["runtime.".len()..];
+    // Methods of exported types are since Go 1.23.
+    if minor < 23 {
+        return name.starts_with(|c: char| c.is_ascii_uppercase());
+    }
     let (receiver, name) = name.rsplit_once('.').unwrap_or(("", name));
     let receiver = receiver
         .strip_prefix("(*")
@@ -193,6 +197,9 @@ mod tests {
         assert!(!shown("_cgo_panic"));
         let after = |name| is_shown(name, FunctionKind::Gopanic, false, FunctionKind::Normal, 27);
         assert!(after("runtime.gopanic"));
+        let before = |name| is_shown(name, FunctionKind::Normal, true, FunctionKind::Normal, 22);
+        assert!(before("runtime.Goexit"));
+        assert!(!before("runtime.(*Func).Entry"));
     }
 
     #[test]

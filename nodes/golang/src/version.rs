@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Minor versions (1.N) whose runtime Stillframe knows.
-pub const MINOR_OLDEST: u32 = 24;
+pub const MINOR_OLDEST: u32 = 21;
 pub const MINOR_NEWEST: u32 = 27;
 
 /// `go1.26.6`, with whatever stands behind it.
@@ -12,6 +12,8 @@ pub struct GoVersion {
     text: String,
     /// 26 in `go1.26.6`; `None` where the text is not of that form.
     pub minor: Option<u32>,
+    /// 6 in `go1.26.6`; `None` for a release candidate or a development version. `go1.26` is 0.
+    pub patch: Option<u32>,
     /// Experiments that differ from the version's default: `nodwarf5`.
     pub experiments: Vec<String>,
 }
@@ -24,10 +26,16 @@ impl GoVersion {
     pub fn parse(text: &str) -> Self {
         let (plain, experiments) = text.split_once(" X:").unwrap_or((text, ""));
         let number = plain.trim_start_matches("devel ").strip_prefix("go1.").unwrap_or_default();
-        let digits = number.len() - number.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (minor, behind) = digits(number);
+        let patch = match behind.strip_prefix('.') {
+            Some(patch) => digits(patch).0.parse().ok(),
+            None if behind.is_empty() => Some(0),
+            None => None,
+        };
         GoVersion {
             text: plain.chars().take(100).collect(),
-            minor: number[..digits].parse().ok(),
+            minor: minor.parse().ok(),
+            patch: patch.filter(|_| !plain.starts_with("devel")),
             experiments: experiments
                 .split([',', ' '])
                 .filter(|e| !e.is_empty())
@@ -36,6 +44,11 @@ impl GoVersion {
                 .collect(),
         }
     }
+}
+
+/// The digits that a text begins with, and what is behind them.
+fn digits(text: &str) -> (&str, &str) {
+    text.split_at(text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len())
 }
 
 impl fmt::Display for GoVersion {
@@ -66,13 +79,22 @@ pub enum FunctionKind {
 }
 
 impl FunctionKind {
-    /// Source: `internal/abi/symtab.go`, FuncID, Go 1.24 and 1.25 to 1.27.
+    /// Source: `internal/abi/symtab.go`, FuncID, Go 1.21, 1.22 to 1.24, and 1.25 to 1.27.
     pub(crate) fn of(id: u8, minor: u32) -> Self {
         use FunctionKind::*;
         match (id, minor) {
             (0, _) => Normal,
             (3, _) => AsyncPreempt,
             (4, _) => CgoCallback,
+            (5, ..=21) => DebugCall,
+            (9, ..=21) => Gopanic,
+            (10, ..=21) => HandleAsyncEvent,
+            (14, ..=21) => Panicwrap,
+            (16, ..=21) => RunFinalizers,
+            (17, ..=21) => RuntimeMain,
+            (18, ..=21) => Sigpanic,
+            (21, ..=21) => Wrapper,
+            (_, ..=21) => Other,
             (5, _) => CoroutineStart,
             (6, _) => DebugCall,
             (10, _) => Gopanic,
@@ -82,6 +104,7 @@ impl FunctionKind {
             (18, ..=24) => RuntimeMain,
             (19, ..=24) => Sigpanic,
             (22, ..=24) => Wrapper,
+            (_, ..=24) => Other,
             (17, _) => RuntimeMain,
             (18, _) => RunFinalizers,
             (19, _) => RunCleanups,
@@ -111,6 +134,12 @@ mod tests {
         assert_eq!(minor("gollvm"), None);
         assert_eq!(minor("go1."), None);
         assert_eq!(minor("go1.99999999999"), None);
+        let patch = |text: &str| GoVersion::parse(text).patch;
+        assert_eq!(patch("go1.26.6"), Some(6));
+        assert_eq!(patch("go1.21"), Some(0));
+        assert_eq!(patch("go1.24.3-fips"), Some(3));
+        assert_eq!(patch("go1.27rc1"), None);
+        assert_eq!(patch("devel go1.28-abcdef Tue"), None);
         let version = GoVersion::parse("go1.26.6 X:nodwarf5,synctest");
         assert_eq!(version.experiments, ["nodwarf5", "synctest"]);
         assert_eq!(version.to_string(), "go1.26.6");

@@ -1,0 +1,202 @@
+//! Profiler labels (`runtime/pprof.Labels`) of goroutines: first read in rounds while the process stands still, then
+//! taken out of its copy.
+//!
+//! `g.labels` points to a `labelMap`: since Go 1.24 a slice of pairs of strings (runtime/pprof/label.go, later
+//! internal/runtime/pprof/label), before that a `map[string]string` of the classic form (runtime/map.go). Neither is
+//! changed once a goroutine has it.
+
+use std::collections::BTreeSet;
+
+use crate::bytes::{u8_at, u64_at};
+use crate::gather::Gatherer;
+use crate::memory::{Image, Memory, Range};
+
+const LABELS_MAX: u64 = 64;
+const LABEL_BYTES_MAX: u64 = 1 << 10;
+
+/// The first Go version with slices.
+const MINOR_WITH_SLICES: u32 = 24;
+
+/// `label.Set`: a slice header; each element is two string headers.
+const SLICE_BYTES: usize = 24;
+const PAIR_BYTES: usize = 32;
+const STRING_BYTES: usize = 16;
+
+/// `hmap` (runtime/map.go): B at 9, buckets at 16, oldbuckets at 24.
+const MAP_BYTES: usize = 48;
+/// A bucket of a `map[string]string`: 8 bytes of tophash, 8 keys, 8 values, and a pointer to the next.
+const BUCKET_BYTES: usize = 8 + 8 * STRING_BYTES + 8 * STRING_BYTES + 8;
+const BUCKET_KEYS: usize = 8;
+const BUCKET_VALUES: usize = 8 + 8 * STRING_BYTES;
+const BUCKET_NEXT: usize = BUCKET_BYTES - 8;
+/// Cells with less than that are empty, or have moved to the new buckets (`minTopHash`).
+const TOPHASH_MIN: u8 = 5;
+/// 2^4 buckets hold more than [`LABELS_MAX`].
+const BUCKETS_LOG2_MAX: u8 = 4;
+/// Buckets in one chain.
+const CHAIN_MAX: usize = 8;
+
+/// Reads what the label sets at these addresses consist of.
+pub(crate) fn gather(gatherer: &mut Gatherer<'_>, minor: u32, sets: impl Iterator<Item = u64>) {
+    let sets: Vec<u64> = sets.filter(|&s| s != 0).collect();
+    let headers = if minor >= MINOR_WITH_SLICES {
+        slices(gatherer, &sets)
+    } else {
+        let maps = gatherer.structures(&sets, 8, |_, bytes| u64_at(bytes, 0).filter(|&map| map != 0));
+        buckets(gatherer, &maps)
+    };
+    let strings: BTreeSet<Range> = headers.into_iter().filter(|r| r.length > 0).collect();
+    gatherer.rounds(strings.into_iter().collect());
+}
+
+/// The bytes of a string, by its header.
+fn string_bytes(header: &[u8]) -> Option<Range> {
+    let length = u64_at(header, 8)?.min(LABEL_BYTES_MAX) as usize;
+    Some(Range { address: u64_at(header, 0)?, length })
+}
+
+/// Reads slices; which strings they are made of.
+fn slices(gatherer: &mut Gatherer<'_>, sets: &[u64]) -> Vec<Range> {
+    let slices = gatherer.structures(sets, SLICE_BYTES, |_, bytes| Some((u64_at(bytes, 0)?, u64_at(bytes, 8)?)));
+    let slices: BTreeSet<(u64, u64)> = slices.into_iter().filter(|&(_, n)| n > 0).collect();
+    let pairs =
+        slices.iter().map(|&(p, n)| Range { address: p, length: PAIR_BYTES * n.min(LABELS_MAX) as usize });
+    let rounds = gatherer.rounds(pairs.collect());
+    let read = gatherer.read(rounds);
+    read.flat_map(|(_, bytes)| bytes.chunks_exact(STRING_BYTES)).filter_map(string_bytes).collect()
+}
+
+/// Reads maps; which strings they are made of.
+fn buckets(gatherer: &mut Gatherer<'_>, maps: &[u64]) -> Vec<Range> {
+    let arrays = gatherer.structures(maps, MAP_BYTES, |_, bytes| Some(arrays(bytes)));
+    let mut next: BTreeSet<Range> = arrays.into_iter().flatten().collect();
+    let mut strings = Vec::new();
+    for _ in 0..CHAIN_MAX {
+        let rounds = gatherer.rounds(std::mem::take(&mut next).into_iter().collect());
+        for bucket in gatherer.read(rounds).flat_map(|(_, bytes)| bytes.chunks_exact(BUCKET_BYTES)) {
+            for (key, value) in cells(bucket) {
+                strings.extend([string_bytes(key), string_bytes(value)].into_iter().flatten());
+            }
+            next.extend(chained(bucket));
+        }
+        if next.is_empty() {
+            break;
+        }
+    }
+    strings
+}
+
+/// Where the buckets of a map are, the new ones and those that it still moves from.
+fn arrays(map: &[u8]) -> Vec<Range> {
+    let log2 = u8_at(map, 9).unwrap_or(0).min(BUCKETS_LOG2_MAX);
+    let array = |at: usize, log2: u8| {
+        let address = u64_at(map, at).filter(|&a| a != 0)?;
+        Some(Range { address, length: BUCKET_BYTES << log2 })
+    };
+    // It grows to twice the size, or stays (`sameSizeGrow`): reading too much of the old array does no harm, unless that
+    // cannot be read.
+    let same_size = u8_at(map, 8).unwrap_or(0) & 8 != 0;
+    let old = if same_size { log2 } else { log2.saturating_sub(1) };
+    [array(16, log2), array(24, old)].into_iter().flatten().collect()
+}
+
+/// Headers of the keys and values in use.
+fn cells(bucket: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    (0..8).filter_map(move |i| {
+        let header = |at: usize| bucket.get(at + STRING_BYTES * i..at + STRING_BYTES * (i + 1));
+        (*bucket.get(i)? >= TOPHASH_MIN).then_some((header(BUCKET_KEYS)?, header(BUCKET_VALUES)?))
+    })
+}
+
+fn chained(bucket: &[u8]) -> Option<Range> {
+    u64_at(bucket, BUCKET_NEXT).filter(|&a| a != 0).map(|address| Range { address, length: BUCKET_BYTES })
+}
+
+/// The labels that [`gather`] has read, sorted by key, if all of them are there.
+pub(crate) fn read(image: &Image, minor: u32, set: u64) -> Option<Vec<(String, String)>> {
+    if minor >= MINOR_WITH_SLICES {
+        return read_slice(image, set);
+    }
+    let map = image.read_u64(set).ok()?;
+    if map == 0 {
+        return Some(Vec::new());
+    }
+    let mut next = arrays(image.slice(map, MAP_BYTES).ok()?);
+    let mut labels = Vec::new();
+    for _ in 0..CHAIN_MAX {
+        for Range { address, length } in std::mem::take(&mut next) {
+            for bucket in image.slice(address, length).ok()?.chunks_exact(BUCKET_BYTES) {
+                for (key, value) in cells(bucket) {
+                    labels.push((text(image, key)?, text(image, value)?));
+                }
+                next.extend(chained(bucket));
+            }
+        }
+    }
+    labels.sort();
+    Some(labels)
+}
+
+fn read_slice(image: &Image, set: u64) -> Option<Vec<(String, String)>> {
+    let (pairs, count) = (image.read_u64(set).ok()?, image.read_u64(set.checked_add(8)?).ok()?);
+    if count == 0 {
+        return Some(Vec::new());
+    }
+    let pairs = image.slice(pairs, PAIR_BYTES * count.min(LABELS_MAX) as usize).ok()?;
+    let pairs = pairs.chunks_exact(PAIR_BYTES);
+    pairs.map(|pair| Some((text(image, &pair[..STRING_BYTES])?, text(image, &pair[STRING_BYTES..])?))).collect()
+}
+
+/// A string by its header.
+fn text(image: &Image, header: &[u8]) -> Option<String> {
+    let Range { address, length } = string_bytes(header)?;
+    let bytes = image.slice(address, length).ok()?;
+    Some(String::from_utf8_lossy(bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Segment;
+
+    fn put(bytes: &mut [u8], at: usize, word: u64) {
+        bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+    }
+
+    /// A map with one bucket and one behind that, a label in each.
+    fn classic_map() -> Image {
+        let text = b"keyvaluekey2";
+        let mut map = vec![0; MAP_BYTES];
+        put(&mut map, 16, 0x3000);
+        let mut bucket = vec![0; BUCKET_BYTES];
+        (bucket[0], bucket[3]) = (1, 77);
+        put(&mut bucket, BUCKET_KEYS + 3 * STRING_BYTES, 0x5000);
+        put(&mut bucket, BUCKET_KEYS + 3 * STRING_BYTES + 8, 3);
+        put(&mut bucket, BUCKET_VALUES + 3 * STRING_BYTES, 0x5003);
+        put(&mut bucket, BUCKET_VALUES + 3 * STRING_BYTES + 8, 5);
+        put(&mut bucket, BUCKET_NEXT, 0x4000);
+        let mut second = vec![0; BUCKET_BYTES];
+        second[0] = TOPHASH_MIN;
+        put(&mut second, BUCKET_KEYS, 0x5008);
+        put(&mut second, BUCKET_KEYS + 8, 4);
+        let segment = |address, bytes: &[u8]| Segment { address, bytes: bytes.to_vec() };
+        Image::from_segments([
+            segment(0x1000, &0x2000u64.to_le_bytes()),
+            segment(0x2000, &map),
+            segment(0x3000, &bucket),
+            segment(0x4000, &second),
+            segment(0x5000, text),
+        ])
+    }
+
+    #[test]
+    fn labels_of_a_classic_map_are_gathered_and_read() {
+        let memory = classic_map();
+        let mut gatherer = Gatherer::new(&memory, &|| true);
+        gather(&mut gatherer, 23, [0x1000, 0, 0x1000].into_iter());
+        let image = gatherer.into_image();
+        let expected = [("key", "value"), ("key2", "")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(read(&image, 23, 0x1000).as_deref(), Some(&expected[..]));
+        assert_eq!(read(&Image::default(), 23, 0x1000), None);
+    }
+}
