@@ -5,8 +5,10 @@ use thiserror::Error;
 use crate::build_info::BuildInfo;
 use crate::debug_info::{DebugInfoError, RuntimeInfo};
 use crate::executable::{Bytes, Executable, ExecutableError};
-use crate::function_table::{FunctionTable, FunctionTableError, Functions};
+use crate::function_table::{FunctionTable, FunctionTableError, Functions, SECTIONS};
 use crate::layout::{LayoutError, Layouts};
+use crate::layout_table;
+use crate::variables::{Known, Variables};
 use crate::version::{MINOR_NEWEST, MINOR_OLDEST};
 
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -23,13 +25,23 @@ pub enum BuildError {
         "built with the Go experiment {0}, which changes the runtime's structures in ways that Stillframe does not know"
     )]
     UnsupportedExperiment(String),
-    #[error("{0}; build the program without -ldflags=-w or -s and do not strip it")]
-    DebugInfo(DebugInfoError),
+    #[error(
+        "packed with UPX: what the process runs is not in its file; unpack the program (upx -d) and run that"
+    )]
+    Packed,
+    #[error("{0}")]
+    DebugInfo(#[from] DebugInfoError),
+    #[error(
+        "built with {0}, whose structures Stillframe knows from debug information only, and without that; build the program without -ldflags=-w or -s and do not strip it"
+    )]
+    UnknownRelease(String),
     #[error(transparent)]
     FunctionTable(#[from] FunctionTableError),
     #[error("{0}: this Go runtime is not known to Stillframe")]
     Layout(#[from] LayoutError),
-    #[error("debug information does not name the runtime's variable {0}")]
+    #[error(
+        "the runtime's variable {0} was not found; build the program without -ldflags=-w or -s and do not strip it"
+    )]
     NoVariable(&'static str),
 }
 
@@ -52,7 +64,8 @@ pub struct Identity {
 impl Identity {
     pub fn read(bytes: Bytes) -> Result<Self, BuildError> {
         let executable = Executable::parse(bytes)?;
-        let info = BuildInfo::read(&executable).ok_or(BuildError::NotGo)?;
+        let packed = || if is_packed(&executable) { BuildError::Packed } else { BuildError::NotGo };
+        let info = BuildInfo::read(&executable).ok_or_else(packed)?;
         let id = build_id(&executable);
         Ok(Identity { executable, info, id })
     }
@@ -80,41 +93,26 @@ pub struct Build {
     pub(crate) variables: Variables,
 }
 
-/// Addresses of the runtime's variables, of the file.
-pub(crate) struct Variables {
-    pub(crate) allglen: u64,
-    pub(crate) allgptr: u64,
-    pub(crate) allm: u64,
-    pub(crate) finalizer_status: u64,
-    pub(crate) module_data: u64,
-    pub(crate) wait_reasons: u64,
-    pub(crate) wait_reason_count: u64,
-    /// `debug.tracebacklabels`; from Go 1.26 on.
-    pub(crate) traceback_labels: Option<u64>,
-}
-
 impl Build {
     pub fn read(bytes: Bytes) -> Result<Self, BuildError> {
         let identity = Identity::read(bytes)?;
         let minor = identity.check()?;
         let table = FunctionTable::read(&identity.executable)?;
-        let info = RuntimeInfo::read(&identity.executable).map_err(BuildError::DebugInfo)?;
+        let mut info = RuntimeInfo::read(&identity.executable)?;
+        if info.structures.is_empty() {
+            let version = &identity.info.version;
+            let architecture = identity.executable.architecture;
+            let known = version.patch.and_then(|patch| layout_table::structures(minor, patch, architecture));
+            info.structures = known.ok_or_else(|| BuildError::UnknownRelease(version.to_string()))?;
+        }
         let layouts = Layouts::load(&info.structures)?;
-        let variable =
-            |name: &'static str| info.variables.get(name).copied().ok_or(BuildError::NoVariable(name));
-        let labels = info.debug_fields.get("tracebacklabels");
-        let variables = Variables {
-            allglen: variable("runtime.allglen")?,
-            allgptr: variable("runtime.allgptr")?,
-            allm: variable("runtime.allm")?,
-            finalizer_status: variable("runtime.fingStatus")?,
-            module_data: variable("runtime.firstmoduledata")?,
-            wait_reasons: variable("runtime.waitReasonStrings")?,
-            wait_reason_count: info
-                .wait_reasons
-                .ok_or(BuildError::NoVariable("runtime.waitReasonStrings"))?,
-            traceback_labels: labels.and_then(|&at| variable("runtime.debug").ok()?.checked_add(at)),
+        let known = Known {
+            executable: &identity.executable,
+            table: &table,
+            info: &info,
+            module_data: &layouts.module_data,
         };
+        let variables = Variables::find(&known).map_err(BuildError::NoVariable)?;
         Ok(Build { identity, minor, table, layouts, variables })
     }
 
@@ -122,6 +120,13 @@ impl Build {
     pub fn functions(&self, function_data: u64) -> Option<Functions<'_>> {
         self.table.functions(&self.identity.executable, function_data, self.minor)
     }
+}
+
+/// UPX's loader header (`l_info`, upx/src/stub/src/include/linux.h) stands behind the program headers.
+fn is_packed(executable: &Executable) -> bool {
+    const HEADERS_BYTES: usize = 4096;
+    let head = &executable.file()[..executable.file().len().min(HEADERS_BYTES)];
+    head.windows(4).any(|window| window == b"UPX!")
 }
 
 fn build_id(executable: &Executable) -> String {
@@ -138,8 +143,7 @@ fn build_id(executable: &Executable) -> String {
         Some(id) => format!("go:{id}"),
         // Built with -buildid= : the function table stands for the build.
         None => {
-            let table = [".gopclntab", ".data.rel.ro.gopclntab"];
-            let bytes = table.iter().find_map(|name| executable.section_bytes(name)).unwrap_or_default();
+            let bytes = SECTIONS.iter().find_map(|name| executable.section_bytes(name)).unwrap_or_default();
             format!("fnv:{:016x}", fnv1a(bytes))
         }
     }

@@ -9,6 +9,7 @@ use crate::executable::Executable;
 use crate::version::GoVersion;
 
 const MAGIC: &[u8] = b"\xff Go buildinf:";
+const ALIGNMENT: usize = 16;
 const FLAG_INLINE_STRINGS: u8 = 2;
 /// The linker puts 16 bytes of sentinel before and behind the module text (`cmd/go/internal/modload/build.go`).
 const SENTINEL_BYTES: usize = 16;
@@ -33,7 +34,11 @@ pub struct Module {
 impl BuildInfo {
     /// `None` where the executable has none: it is not Go, or not of this age.
     pub fn read(executable: &Executable) -> Option<Self> {
-        let section = executable.section_bytes(".go.buildinfo")?;
+        let section = match executable.section_bytes(".go.buildinfo") {
+            Some(section) => section,
+            // As debug/buildinfo does where there are no sections.
+            None => executable.search(ALIGNMENT, MAGIC).next()?.1,
+        };
         if !section.starts_with(MAGIC) || u8_at(section, 15)? & FLAG_INLINE_STRINGS == 0 {
             return None;
         }

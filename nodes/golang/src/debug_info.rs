@@ -18,27 +18,14 @@ use thiserror::Error;
 
 use crate::executable::{Executable, ExecutableError};
 use crate::layout::{Layouts, Structure, Structures};
+use crate::variables::NAMES;
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
-
-/// The variables that are looked up, by their Go names.
-pub(crate) const VARIABLES: [&str; 8] = [
-    "runtime.allglen",
-    "runtime.allgptr",
-    "runtime.allm",
-    "runtime.debug",
-    "runtime.fingStatus",
-    "runtime.firstmoduledata",
-    "runtime.waitReasonStrings",
-    "runtime.buildVersion",
-];
 
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum DebugInfoError {
     #[error(transparent)]
     Executable(#[from] ExecutableError),
-    #[error("the executable has no debug information (built with -ldflags=-w or -s, or stripped)")]
-    Missing,
     #[error("damaged debug information: {0}")]
     Damaged(String),
 }
@@ -52,16 +39,16 @@ impl From<gimli::Error> for DebugInfoError {
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RuntimeInfo {
+    /// The unnamed type of `runtime.debug` goes by the name of that variable.
     pub(crate) structures: Structures,
     /// Addresses, of the file.
     pub(crate) variables: HashMap<String, u64>,
     /// Elements of `runtime.waitReasonStrings`.
     pub(crate) wait_reasons: Option<u64>,
-    /// Fields of the unnamed type of `runtime.debug`.
-    pub(crate) debug_fields: HashMap<String, u64>,
 }
 
 impl RuntimeInfo {
+    /// Nothing where there is no debug information (`-ldflags=-w` or `-s`, `strip`).
     pub(crate) fn read(executable: &Executable) -> Result<Self, DebugInfoError> {
         let sections = gimli::DwarfSections::load(|id| -> Result<_, DebugInfoError> {
             Ok(executable.debug_section(id.name())?)
@@ -70,19 +57,15 @@ impl RuntimeInfo {
         let mut found = RuntimeInfo::default();
         let mut types = HashMap::new();
         let mut headers = dwarf.units();
-        let mut any = false;
         while let Some(header) = headers.next()? {
-            any = true;
             let unit = dwarf.unit(header)?;
             if unit.name.is_some_and(|name| name.slice() == b"runtime") {
                 found.scan(UnitRef::new(&dwarf, &unit), &mut types)?;
             }
         }
-        if !any {
-            return Err(DebugInfoError::Missing);
-        }
         if let Some(&at) = types.get("runtime.debug") {
-            found.debug_fields = structure_at(&dwarf, at)?.fields;
+            let structure = structure_at(&dwarf, at)?;
+            found.structures.insert("runtime.debug".to_owned(), structure);
         }
         if let Some(&at) = types.get("runtime.waitReasonStrings") {
             found.wait_reasons = array_length(&dwarf, at)?;
@@ -113,7 +96,7 @@ impl RuntimeInfo {
                     let structure = structure(&entry.attrs, abbreviation.has_children(), &mut entries)?;
                     self.structures.insert((*wanted).to_owned(), structure);
                 }
-            } else if let Some(wanted) = VARIABLES.iter().find(|v| v.as_bytes() == name) {
+            } else if let Some(wanted) = NAMES.iter().find(|v| v.as_bytes() == name) {
                 if let Some(address) = address(unit, &entry.attrs)? {
                     self.variables.insert((*wanted).to_owned(), address);
                 }

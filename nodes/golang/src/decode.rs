@@ -14,7 +14,7 @@ use crate::labels;
 use crate::memory::{Image, Memory};
 use crate::records::{GRecord, MRecord, Status};
 use crate::runtime::Runtime;
-use crate::start::{Running, Start, lowest_stack_pointer, stack_pointer, start};
+use crate::start::{NO_THREAD, Running, Start, lowest_stack_pointer, stack_pointer, start};
 use crate::thread::{Registers, Thread};
 use crate::traceback::{Header, is_shown, is_system};
 use crate::unwind::{FRAMES_MAX, PhysicalFrame, Stack, StackBytes, Stop, frame_pointers_agree, unwind};
@@ -216,7 +216,8 @@ impl<'a> Decoder<'a> {
             image.read(runtime.address(of_file), &mut bytes).ok().map(|()| u32::from_le_bytes(bytes))
         };
         // fingRunningFinalizer (runtime/mfinal.go, Go 1.20 to 1.27).
-        let running_finalizer = word(variables.finalizer_status).is_some_and(|status| status & 2 != 0);
+        let running_finalizer =
+            variables.finalizer_status.and_then(word).is_some_and(|status| status & 2 != 0);
         let show_labels = variables.traceback_labels.and_then(word) == Some(1);
         Decoder {
             runtime,
@@ -363,7 +364,10 @@ impl<'a> Decoder<'a> {
             bytes: StackBytes { address: from, bytes: bytes.unwrap_or_default() },
         };
         let mut frames = Vec::new();
+        let thread_unknown = g.status == Status::Running && g.m != 0 && !self.ms.contains_key(&g.m);
         let stop = match start(runtime, g, running.as_ref()) {
+            // What is saved of it is of an earlier time.
+            _ if thread_unknown => Stop::NoStart(NO_THREAD),
             Err(why) => Stop::NoStart(why),
             Ok(start) => {
                 let stop = unwind(&runtime.functions, runtime.architecture(), &stack, start, &mut frames);
@@ -510,6 +514,13 @@ impl<'a> Decoder<'a> {
     }
 
     fn finish(mut self) -> Goroutines {
+        if let Some(why) = &self.runtime.threads_unknown {
+            self.miss(
+                None,
+                "threads",
+                format!("the Go runtime's records of its threads are of an unknown form: {why}"),
+            );
+        }
         let late = self.threads.iter().filter(|t| t.registers.is_none()).count();
         if late > 0 {
             self.miss(None, "registers", format!("of {late} threads: they did not stop in time"));

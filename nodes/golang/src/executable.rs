@@ -1,10 +1,11 @@
 //! An ELF file as far as Stillframe needs it: what is loaded where, and which build it is.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use object::elf;
 use object::read::elf::{ElfFile64, FileHeader};
-use object::{CompressionFormat, LittleEndian, Object, ObjectSection};
+use object::{CompressionFormat, LittleEndian, Object, ObjectSection, ObjectSymbol};
 use thiserror::Error;
 
 use crate::memory::{Memory, Unreadable};
@@ -168,6 +169,32 @@ impl Executable {
         self.at_offset(segment.file_offset.checked_add(skip)?, segment.file_length - skip)
     }
 
+    /// What the file holds from `address` (of the file) to the end of its segment: what a process finds there when it
+    /// starts, before anything is relocated.
+    pub(crate) fn initial_bytes(&self, address: u64) -> Option<&[u8]> {
+        let holds = |s: &&Segment| s.address <= address && address - s.address < s.file_length;
+        let segment = self.segments.iter().find(holds)?;
+        let skip = address - segment.address;
+        self.at_offset(segment.file_offset.checked_add(skip)?, segment.file_length - skip)
+    }
+
+    /// The bytes of each segment that `wanted` begins, at multiples of `alignment` of their addresses; to the ends of
+    /// their segments. What sections tell directly can be found like this where they were removed.
+    pub(crate) fn search<'a>(
+        &'a self,
+        alignment: usize,
+        wanted: &'a [u8],
+    ) -> impl Iterator<Item = (u64, &'a [u8])> {
+        self.segments.iter().flat_map(move |segment| {
+            let bytes = self.at_offset(segment.file_offset, segment.file_length).unwrap_or_default();
+            let skip = (segment.address.wrapping_neg() % alignment as u64) as usize;
+            (skip..bytes.len())
+                .step_by(alignment)
+                .filter(|&at| bytes[at..].starts_with(wanted))
+                .map(move |at| (segment.address.wrapping_add(at as u64), &bytes[at..]))
+        })
+    }
+
     /// What to add to addresses of this file to have those of a process whose entry point is `entry`: AT_ENTRY of its
     /// auxiliary vector (getauxval(3)).
     pub fn load_bias(&self, entry: u64) -> u64 {
@@ -177,6 +204,16 @@ impl Executable {
     /// A memory that falls back on the read-only parts of this file, loaded at `bias`, where `memory` has nothing.
     pub fn completing<'a, M: Memory>(&'a self, memory: &'a M, bias: u64) -> Completed<'a, M> {
         Completed { memory, executable: self, bias }
+    }
+
+    /// Address and size of the symbols of these names; of `.symtab`, which `-ldflags=-s` and `strip` remove.
+    pub(crate) fn symbols(&self, names: &[&str]) -> HashMap<String, (u64, u64)> {
+        let Ok(file) = ElfFile64::<LittleEndian>::parse(self.file()) else { return HashMap::new() };
+        let symbols = file.symbols().filter_map(|symbol| {
+            let name = symbol.name().ok().filter(|name| names.contains(name))?;
+            symbol.is_definition().then(|| (name.to_owned(), (symbol.address(), symbol.size())))
+        });
+        symbols.collect()
     }
 
     /// A debug section, decompressed; empty if there is none.

@@ -16,7 +16,11 @@ use crate::bytes::{i32_at, offset, u8_at, u32_at, u64_at, varint};
 use crate::executable::Executable;
 use crate::version::FunctionKind;
 
+/// The second is that of position-independent executables up to Go 1.25.
+pub(crate) const SECTIONS: [&str; 2] = [".gopclntab", ".data.rel.ro.gopclntab"];
 const MAGIC: u32 = 0xffff_fff1;
+/// Of the table's address; the linker aligns it to more.
+const ALIGNMENT: usize = 8;
 const HEADER_BYTES: usize = 72;
 const FUNCTION_FIXED_BYTES: usize = 44;
 const INLINE_ENTRY_BYTES: usize = 16;
@@ -47,8 +51,7 @@ pub enum FunctionTableError {
 pub struct FunctionTable {
     /// Of the file.
     pub(crate) address: u64,
-    file_offset: u64,
-    file_length: u64,
+    length: usize,
     instruction_length: u32,
     function_count: usize,
     names: Range<usize>,
@@ -131,13 +134,24 @@ pub struct Functions<'a> {
 impl FunctionTable {
     pub fn read(executable: &Executable) -> Result<Self, FunctionTableError> {
         use FunctionTableError::Damaged;
-        let section = [".gopclntab", ".data.rel.ro.gopclntab"]
-            .iter()
-            .find_map(|name| executable.section(name))
-            .ok_or(FunctionTableError::Missing)?;
+        let section = SECTIONS.iter().find_map(|name| executable.section(name));
+        let Some(section) = section else { return Self::search(executable) };
         let bytes = executable
             .at_offset(section.file_offset, section.file_length)
             .ok_or(Damaged("it is not whole in the file"))?;
+        Self::parse(section.address, bytes)
+    }
+
+    /// Without sections: by how it begins.
+    fn search(executable: &Executable) -> Result<Self, FunctionTableError> {
+        let magic = MAGIC.to_le_bytes();
+        let found = executable.search(ALIGNMENT, &magic).map(|(address, bytes)| Self::parse(address, bytes));
+        found.flatten().next().ok_or(FunctionTableError::Missing)
+    }
+
+    /// `bytes`: from its start to its end, or beyond.
+    pub(crate) fn parse(address: u64, bytes: &[u8]) -> Result<Self, FunctionTableError> {
+        use FunctionTableError::Damaged;
         let magic = u32_at(bytes, 0).ok_or(Damaged("too short"))?;
         if magic != MAGIC {
             return Err(FunctionTableError::UnknownForm(magic));
@@ -165,9 +179,8 @@ impl FunctionTable {
             return Err(Damaged("more functions than it has room for"));
         }
         Ok(FunctionTable {
-            address: section.address,
-            file_offset: section.file_offset,
-            file_length: section.file_length,
+            address,
+            length: bytes.len(),
             instruction_length,
             function_count,
             names: names..units,
@@ -191,13 +204,30 @@ impl FunctionTable {
         u64::from(self.instruction_length)
     }
 
+    fn bytes<'a>(&self, executable: &'a Executable) -> Option<&'a [u8]> {
+        executable.initial_bytes(self.address)?.get(..self.length)
+    }
+
+    /// Where the code of the function of this name is, from the start of the Go text.
+    pub(crate) fn code(&self, executable: &Executable, name: &str) -> Option<Range<u64>> {
+        let bytes = self.bytes(executable)?;
+        let (names, functions) = (&bytes[self.names.clone()], &bytes[self.functions.clone()]);
+        let entry = |index: usize| u32_at(functions, 8 * index).map(u64::from);
+        (0..self.function_count).find_map(|index| {
+            let at = offset(u64::from(u32_at(functions, 8 * index + 4)?))?;
+            let its_name = offset(u64::from(u32_at(functions, at.checked_add(4)?)?))?;
+            let behind = names.get(its_name..)?.strip_prefix(name.as_bytes())?;
+            (behind.first() == Some(&0)).then_some(entry(index)?..entry(index + 1)?)
+        })
+    }
+
     pub fn functions<'a>(
         &'a self,
         executable: &'a Executable,
         function_data: u64,
         minor: u32,
     ) -> Option<Functions<'a>> {
-        let bytes = executable.at_offset(self.file_offset, self.file_length)?;
+        let bytes = self.bytes(executable)?;
         Some(Functions { table: self, bytes, executable, function_data, minor })
     }
 }

@@ -18,7 +18,7 @@ use crate::unwind::StackBytes;
 /// Goroutines, dead ones included, of one process.
 pub const GOROUTINES_MAX: u64 = 16 << 20;
 /// Threads that the runtime keeps records of.
-const THREADS_MAX: usize = 100_000;
+pub(crate) const THREADS_MAX: usize = 100_000;
 /// Records of threads that are looked for before the freeze.
 const EXPECTED_MAX: usize = 1024;
 /// Of one goroutine's stack. Go's own limit is 1 GB.
@@ -227,15 +227,14 @@ fn gather_into(
     let layouts = &runtime.build.layouts;
     let variables = &runtime.build.variables;
     let word = |of_file: u64| Range { address: runtime.address(of_file), length: 8 };
-    let mut statics = vec![
-        word(variables.allglen),
-        word(variables.allgptr),
-        word(variables.allm),
-        Range { length: 4, ..word(variables.finalizer_status) },
-    ];
-    statics.extend(variables.traceback_labels.map(|at| Range { length: 4, ..word(at) }));
+    let mut statics = vec![word(variables.allglen), word(variables.allgptr), word(variables.allm)];
+    let flags = [variables.finalizer_status, variables.traceback_labels];
+    statics.extend(flags.into_iter().flatten().map(|at| Range { length: 4, ..word(at) }));
     let first = &gatherer.round(statics)?.bytes;
     let (count, array, mut m) = (u64_at(first, 0)?, u64_at(first, 8)?, u64_at(first, 16)?);
+    if runtime.threads_unknown.is_some() {
+        m = 0;
+    }
     let count = count.min(GOROUTINES_MAX) as usize;
     let pointers = gatherer.one(array, 8 * count)?;
     found.0 = pointers.chunks_exact(8).map_while(|word| u64_at(word, 0)).collect();

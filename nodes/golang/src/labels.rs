@@ -57,7 +57,8 @@ fn string_bytes(header: &[u8]) -> Option<Range> {
 
 /// Reads slices; which strings they are made of.
 fn slices(gatherer: &mut Gatherer<'_>, sets: &[u64]) -> Vec<Range> {
-    let slices = gatherer.structures(sets, SLICE_BYTES, |_, bytes| Some((u64_at(bytes, 0)?, u64_at(bytes, 8)?)));
+    let slices =
+        gatherer.structures(sets, SLICE_BYTES, |_, bytes| Some((u64_at(bytes, 0)?, u64_at(bytes, 8)?)));
     let slices: BTreeSet<(u64, u64)> = slices.into_iter().filter(|&(_, n)| n > 0).collect();
     let pairs =
         slices.iter().map(|&(p, n)| Range { address: p, length: PAIR_BYTES * n.min(LABELS_MAX) as usize });
@@ -144,7 +145,9 @@ fn read_slice(image: &Image, set: u64) -> Option<Vec<(String, String)>> {
     }
     let pairs = image.slice(pairs, PAIR_BYTES * count.min(LABELS_MAX) as usize).ok()?;
     let pairs = pairs.chunks_exact(PAIR_BYTES);
-    pairs.map(|pair| Some((text(image, &pair[..STRING_BYTES])?, text(image, &pair[STRING_BYTES..])?))).collect()
+    pairs
+        .map(|pair| Some((text(image, &pair[..STRING_BYTES])?, text(image, &pair[STRING_BYTES..])?)))
+        .collect()
 }
 
 /// A string by its header.

@@ -1,7 +1,8 @@
 //! Where the fields of the runtime's own structures lie: subsets of them, by the names that Go gives the fields.
 //!
 //! A mirror names the fields that Stillframe reads; their offsets come from the debug information of the very build
-//! (`debug_info.rs`), so that no version needs a table here.
+//! (`debug_info.rs`), or from a table of all releases where it has none
+//! (`layout_table.rs`).
 
 use std::collections::HashMap;
 

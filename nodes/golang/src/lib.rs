@@ -18,10 +18,16 @@ mod bytes;
 mod debug_info;
 mod labels;
 mod layout;
+mod layout_table;
 mod records;
+mod references;
+mod relocations;
 mod start;
 mod traceback;
 mod unwind;
+mod validation;
+mod variables;
+mod wait_reasons;
 
 pub mod build;
 pub mod build_info;

@@ -7,6 +7,8 @@ use crate::bytes::u64_at;
 use crate::executable::Architecture;
 use crate::function_table::Functions;
 use crate::memory::{Memory, Unreadable};
+use crate::validation::{check_goroutines, check_threads};
+use crate::wait_reasons;
 
 /// More wait reasons than any version has; Go 1.27 has 47.
 const WAIT_REASONS_MAX: u64 = 256;
@@ -18,6 +20,10 @@ pub enum RuntimeError {
     Unreadable(#[from] Unreadable),
     #[error("the process does not run this executable: {0}")]
     OtherProgram(&'static str),
+    #[error(
+        "the Go runtime of this program is not as that of {version}: {reason}; if it was built by a changed Go toolchain, build it with debug information"
+    )]
+    OtherRuntime { version: String, reason: String },
 }
 
 /// A build in a process.
@@ -29,6 +35,8 @@ pub struct Runtime<'b> {
     /// Where the Go text starts in the process.
     pub text: u64,
     pub(crate) wait_reasons: Vec<String>,
+    /// Why what the runtime notes of its threads cannot be used.
+    pub(crate) threads_unknown: Option<String>,
 }
 
 impl<'b> Runtime<'b> {
@@ -51,7 +59,14 @@ impl<'b> Runtime<'b> {
         if text > end || functions.text_length() > end - text {
             return Err(OtherProgram("its text is shorter than its function table"));
         }
-        Ok(Runtime { build, functions, bias, text, wait_reasons: wait_reasons(build, memory, bias)? })
+        let wait_reasons = wait_reasons(build, memory, bias)?;
+        let mut runtime = Runtime { build, functions, bias, text, wait_reasons, threads_unknown: None };
+        check_goroutines(&runtime, memory).map_err(|reason| RuntimeError::OtherRuntime {
+            version: build.identity.info.version.to_string(),
+            reason: reason.to_string(),
+        })?;
+        runtime.threads_unknown = check_threads(&runtime, memory).err().map(|reason| reason.to_string());
+        Ok(runtime)
     }
 
     /// Goroutines, dead ones included, that the process has records of; 0 where that cannot be read.
@@ -75,8 +90,11 @@ impl<'b> Runtime<'b> {
 
 /// `runtime.waitReasonStrings`: an array of Go strings.
 fn wait_reasons(build: &Build, memory: &dyn Memory, bias: u64) -> Result<Vec<String>, RuntimeError> {
-    let count = build.variables.wait_reason_count.min(WAIT_REASONS_MAX) as usize;
-    let headers = memory.read_bytes(build.variables.wait_reasons.wrapping_add(bias), 16 * count)?;
+    let Some((address, count)) = build.variables.wait_reasons else {
+        return Ok(wait_reasons::of_version(build.minor).iter().map(|&reason| reason.to_owned()).collect());
+    };
+    let count = count.min(WAIT_REASONS_MAX) as usize;
+    let headers = memory.read_bytes(address.wrapping_add(bias), 16 * count)?;
     (0..count)
         .map(|i| {
             let pointer = u64_at(&headers, 16 * i).unwrap_or(0);

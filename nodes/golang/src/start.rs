@@ -72,6 +72,7 @@ pub(crate) fn lowest_stack_pointer(
 }
 
 /// Why there is no start.
+pub(crate) const NO_THREAD: &str = "running on a thread whose record could not be read";
 pub(crate) const NO_REGISTERS: &str = "running on a thread whose registers could not be read";
 
 /// Rules A (running), B (in a system call) and C (all others).

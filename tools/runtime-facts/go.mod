@@ -1,0 +1,3 @@
+module stillframe/tools/runtime-facts
+
+go 1.24
