@@ -8,17 +8,61 @@
 # STILLFRAME_PROGRAMS the folder is named after a hash of the sources, so that
 # a change builds anew.
 #
-#   PROGRAMS="still"  VERSIONS="1.26.6"  KINDS="normal"  tools/build-programs.sh
+#   PROGRAMS="still"  BUILDS="1.26.6:normal 1.26.6:pie"  tools/build-programs.sh
 #
-# builds a part of the matrix. Kinds: normal (no cgo), pie (no cgo, position
-# independent), cgo.
+# builds these only, MATRIX=all the whole matrix. Kinds:
+#
+#   normal            no cgo
+#   w                 without debug information (-ldflags=-w)
+#   stripped          without debug information and symbols (-ldflags="-s -w")
+#   bare              stripped, and without section headers
+#   pie, pie-stripped position independent, no cgo
+#   cgo               linked by the system's linker
+#   cgo-pie-stripped  the same, position independent, without debug information and symbols
+#   race              with the race detector
+#   trimpath          file names without the folders of the machine that built it
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 sources=$root/tests/programs
+
+# The newest release of each minor version that was out when it was added, and others whose runtime differs from those.
+minors="1.21.13 1.22.10 1.23.9 1.24.11 1.25.5 1.26.6 1.27.3"
+patches="1.23.1 1.24.3 1.25.0 1.26.0 1.27.0"
+
+# Each version, each kind, and the newest versions in full.
+representative="1.21.13:normal 1.21.13:pie-stripped 1.21.13:cgo 1.22.10:stripped 1.22.10:cgo-pie-stripped
+	1.23.9:pie 1.23.9:stripped 1.23.1:stripped 1.24.11:normal 1.24.11:cgo 1.24.11:bare 1.24.3:stripped
+	1.25.5:cgo-pie-stripped 1.25.5:pie 1.26.6:normal 1.26.6:stripped 1.26.6:cgo 1.26.6:race
+	1.27.3:normal 1.27.3:w 1.27.3:stripped 1.27.3:bare 1.27.3:pie 1.27.3:pie-stripped 1.27.3:cgo
+	1.27.3:cgo-pie-stripped 1.27.3:trimpath"
+
+whole() {
+	local version kind
+	for version in $minors; do
+		for kind in normal stripped pie pie-stripped cgo cgo-pie-stripped w bare race trimpath; do
+			echo "$version:$kind"
+		done
+	done
+	for version in $patches; do
+		echo "$version:normal $version:stripped"
+	done
+}
+
+# The programs that take long to test.
+some="1.21.13:normal 1.22.10:cgo 1.23.9:stripped 1.24.11:cgo 1.25.5:pie 1.26.6:normal 1.26.6:cgo 1.27.3:stripped 1.27.3:cgo"
+
 read -ra programs <<<"${PROGRAMS:-still busy many}"
-read -ra versions <<<"${VERSIONS:-1.24.11 1.25.5 1.26.6 1.27.3}"
-read -ra kinds <<<"${KINDS:-normal pie cgo}"
+
+builds_of() { # program
+	if [[ ${MATRIX:-} == all && $1 == still ]]; then
+		whole
+	elif [[ $1 == still ]]; then
+		echo "${BUILDS:-$representative}"
+	else
+		echo "${BUILDS:-$some}"
+	fi
+}
 
 # The hash covers what goes into a binary, its paths among it: they are in the
 # binary's file names.
@@ -39,33 +83,47 @@ build() { # program version kind
 	[[ -x $target ]] && return
 	local flags=() cgo=0
 	case $kind in
-	normal) ;;
-	pie) flags+=(-buildmode=pie) ;;
-	cgo) cgo=1 ;;
+	normal | w | stripped | bare | pie | pie-stripped | cgo | cgo-pie-stripped | race | trimpath) ;;
 	*)
-		echo "build-programs: no such kind: $kind (normal, pie, cgo)" >&2
+		echo "build-programs: no such kind: $kind (see the head of this script)" >&2
 		return 2
 		;;
 	esac
-	# Whole or not at all: another run may be looking for it.
+	case $kind in
+	w) flags+=(-ldflags=-w) ;;
+	*stripped | bare) flags+=("-ldflags=-s -w") ;;
+	race) flags+=(-race) ;;
+	trimpath) flags+=(-trimpath) ;;
+	esac
+	[[ $kind != *pie* ]] || flags+=(-buildmode=pie)
+	[[ $kind != *cgo* && $kind != race ]] || cgo=1
+	# Whole or not at all: another run may be looking for it. As a program of its own time: the language version chooses the
+	# defaults of GODEBUG.
 	local unfinished
 	unfinished=$(mktemp "$target.XXXXXX")
+	sed "s/^go .*/go ${version%.*}/" "$sources/$program/go.mod" >"$unfinished.mod"
 	if ! (cd "$sources/$program" && GOTOOLCHAIN=go$version GOWORK=off GOFLAGS=-buildvcs=false CGO_ENABLED=$cgo \
-		go build ${flags[@]+"${flags[@]}"} -o "$unfinished" .); then
-		rm -f "$unfinished"
+		go build -modfile="$unfinished.mod" ${flags[@]+"${flags[@]}"} -o "$unfinished" .); then
+		rm -f "$unfinished" "$unfinished.mod"
 		echo "build-programs: $program with Go $version ($kind) failed" >&2
 		return 1
 	fi
+	rm -f "$unfinished.mod"
+	[[ $kind != bare ]] || remove_section_headers "$unfinished"
 	chmod 755 "$unfinished"
 	mv -f "$unfinished" "$target"
 	echo "built $target" >&2
 }
 
-for version in "${versions[@]}"; do
-	for kind in "${kinds[@]}"; do
-		for program in "${programs[@]}"; do
-			build "$program" "$version" "$kind"
-		done
+# e_shoff, e_shentsize, e_shnum and e_shstrndx (elf(5)) become 0.
+remove_section_headers() {
+	head -c 8 /dev/zero | dd of="$1" bs=1 seek=40 conv=notrunc status=none
+	head -c 6 /dev/zero | dd of="$1" bs=1 seek=58 conv=notrunc status=none
+}
+
+for program in "${programs[@]}"; do
+	for build in $(builds_of "$program"); do
+		build "$program" "${build%%:*}" "${build#*:}"
 	done
 done
 echo "$programs_dir"

@@ -11,7 +11,7 @@ use stillframe_node::capture::{Captures, Options, Source};
 use stillframe_node::{CaptureError, ExitClass};
 use stillframe_tests::health::Health;
 use stillframe_tests::process_state::{assert_free, threads};
-use stillframe_tests::programs::{Kind, Program, Running, poll};
+use stillframe_tests::programs::{Program, Running, poll};
 use stillframe_tests::row;
 use stillframe_tests::stillframe::freezer;
 use stillframe_tests::table::table;
@@ -139,7 +139,7 @@ fn a_busy_program_is_captured_whole_and_does_not_notice() {
     ]];
     let mut reasons = Vec::new();
     let mut problems = Vec::new();
-    for program in Program::all("busy").into_iter().filter(|p| p.kind != Kind::Pie) {
+    for program in Program::all("busy") {
         let (tally, health, trouble) = capture_again_and_again(&program, snapshots);
         problems.extend(trouble.iter().map(|t| format!("{program}: {t}")));
         let named: usize = tally.stops.values().map(|(count, _)| count).sum();
@@ -171,7 +171,7 @@ fn capture_again_and_again(program: &Program, snapshots: usize) -> (Tally, Healt
     let process = Running::start(&mut program.command(), None);
     let pid = process.pid();
     let port: u16 = process.ready[1].parse().expect("busy says its port");
-    let cgo = program.kind == Kind::Cgo;
+    let cgo = program.kind.uses_cgo();
     let mut problems = Vec::new();
     let mut tally = Tally::default();
     let captures = Captures::new(freezer());

@@ -36,6 +36,9 @@ const BETWEEN_CAPTURES: Duration = Duration::from_millis(50);
 const AGED_KIND: Kind = Kind::Cgo;
 const AGE_MIN: Duration = Duration::from_secs(64);
 
+/// So few that they have started long before the first one's minute is over.
+const STARTED_TOGETHER: usize = 8;
+
 /// Of one process and one text.
 #[derive(Default)]
 struct Comparison {
@@ -65,15 +68,7 @@ impl Comparison {
 
 #[test]
 fn snapshots_agree_with_go() {
-    let programs = Program::all("still");
     let folder = tempfile::tempdir().unwrap();
-    // All at once: they stand still, and get old together.
-    let begun = Instant::now();
-    let started: Vec<(Program, Still)> =
-        programs.into_iter().map(|p| (p.clone(), Still::start(&p, folder.path()))).collect();
-    let since = Instant::now();
-    let start_took = since - begun;
-
     let mut rows = vec![row![
         "version",
         "kind",
@@ -87,8 +82,10 @@ fn snapshots_agree_with_go() {
     ]];
     let mut not_compared = Vec::new();
     let mut problems = Vec::new();
-    let (young, old): (Vec<_>, Vec<_>) = started.into_iter().partition(|(p, _)| p.kind != AGED_KIND);
-    for (program, still) in young.into_iter().chain(old) {
+    let (old, young): (Vec<_>, Vec<_>) =
+        Program::all("still").into_iter().partition(|program| program.kind == AGED_KIND);
+    let groups = young.chunks(STARTED_TOGETHER).chain(old.chunks(STARTED_TOGETHER)).map(<[Program]>::to_vec);
+    for (program, still, since, start_took) in groups.flat_map(|group| start_together(group, folder.path())) {
         if program.kind == AGED_KIND {
             pause(AGE_MIN.saturating_sub(since.elapsed()));
         }
@@ -136,6 +133,15 @@ fn snapshots_agree_with_go() {
     println!("{}", table(&rows));
     println!("Not compared:\n{}", table(&not_compared));
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+}
+
+/// They stand still, and get old together: since when, and how long it took until all did.
+fn start_together(programs: Vec<Program>, folder: &Path) -> Vec<(Program, Still, Instant, Duration)> {
+    let begun = Instant::now();
+    let started: Vec<(Program, Still)> =
+        programs.into_iter().map(|p| (p.clone(), Still::start(&p, folder))).collect();
+    let since = Instant::now();
+    started.into_iter().map(|(program, still)| (program, still, since, since - begun)).collect()
 }
 
 /// Ages are printed in whole minutes, which must not change between a capture and Go's text. All waits began within

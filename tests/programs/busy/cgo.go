@@ -25,7 +25,7 @@ func init() {
 // callC computes the same in C and in Go.
 func callC(p *progress) {
 	for seed := uint64(1); ; seed++ {
-		for range 100 {
+		for i := 0; i < 100; i++ {
 			got := uint64(C.busy_mix(C.uint64_t(seed), 20))
 			cgoCalls.Add(1)
 			if want := mix(seed, 20); got != want {
@@ -39,7 +39,7 @@ func callC(p *progress) {
 }
 
 func mix(seed uint64, rounds int) uint64 {
-	for range rounds {
+	for i := 0; i < rounds; i++ {
 		seed ^= seed << 13
 		seed ^= seed >> 7
 		seed ^= seed << 17
@@ -50,7 +50,7 @@ func mix(seed uint64, rounds int) uint64 {
 // callBack goes from Go to C and back, several times over.
 func callBack(p *progress) {
 	for value := uint64(1); ; value++ {
-		for depth := range 6 {
+		for depth := 0; depth < 6; depth++ {
 			got := uint64(C.busy_call_back(C.uint64_t(value), C.int(depth)))
 			cgoCalls.Add(1)
 			want := value + 2*uint64(depth) + 1

@@ -1,63 +1,10 @@
 package main
 
 import (
-	"iter"
 	"runtime"
 	"sync"
 	"time"
 )
-
-// pullGenerators advances two generators that are goroutines of their own.
-func pullGenerators(p *progress) {
-	for {
-		next, stop := iter.Pull(countTo(200))
-		nextPair, stopPairs := iter.Pull2(squares(200))
-		sum, squareSum := 0, 0
-		for {
-			n, ok := next()
-			if !ok {
-				break
-			}
-			sum += n
-			if _, square, ok := nextPair(); ok {
-				squareSum += square
-			}
-		}
-		stop()
-		stopPairs()
-		p.verify(sum == 200*199/2, "the generator's numbers add up to %d", sum)
-		p.verify(squareSum == 199*200*399/6, "the generator's squares add up to %d", squareSum)
-
-		// One that is stopped halfway.
-		next, stop = iter.Pull(countTo(100))
-		first, _ := next()
-		second, _ := next()
-		stop()
-		p.verify(first == 0 && second == 1, "a generator began with %d, %d", first, second)
-		p.done()
-		pause()
-	}
-}
-
-func countTo(limit int) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		for n := range limit {
-			if !yield(n) {
-				return
-			}
-		}
-	}
-}
-
-func squares(limit int) iter.Seq2[int, int] {
-	return func(yield func(int, int) bool) {
-		for n := range countTo(limit) {
-			if !yield(n, n*n) {
-				return
-			}
-		}
-	}
-}
 
 // spawnGoroutines starts thousands of short-lived goroutines a second.
 func spawnGoroutines(p *progress) {
@@ -66,6 +13,7 @@ func spawnGoroutines(p *progress) {
 		var group sync.WaitGroup
 		results := make([]int, batch)
 		for i := range results {
+			i := i
 			group.Add(1)
 			go func() {
 				defer group.Done()
@@ -189,11 +137,12 @@ func contend(p *progress) {
 			seen    int
 			group   sync.WaitGroup
 		)
-		for worker := range workers {
+		for worker := 0; worker < workers; worker++ {
+			worker := worker
 			group.Add(1)
 			go func() {
 				defer group.Done()
-				for i := range rounds {
+				for i := 0; i < rounds; i++ {
 					mutex.Lock()
 					counter++
 					if i%50 == 0 {
@@ -224,7 +173,7 @@ func contend(p *progress) {
 func setTimers(p *progress) {
 	for {
 		var group sync.WaitGroup
-		for i := range 20 {
+		for i := 0; i < 20; i++ {
 			group.Add(1)
 			wait := time.Duration(i*100) * time.Microsecond
 			start := time.Now()

@@ -55,13 +55,13 @@ func readFiles(p *progress) {
 func callKernel(p *progress) {
 	pid := uintptr(os.Getpid())
 	for {
-		for range 500 {
+		for i := 0; i < 500; i++ {
 			got, _, errno := syscall.RawSyscall(syscall.SYS_GETPID, 0, 0, 0)
 			if got != pid || errno != 0 {
 				p.verify(false, "getpid gave %d: %v", got, errno)
 			}
 		}
-		for range 100 {
+		for i := 0; i < 100; i++ {
 			if got := syscall.Getppid(); got < 0 {
 				p.verify(false, "getppid gave %d", got)
 			}
@@ -81,7 +81,8 @@ func callKernel(p *progress) {
 // new connections, with bodies that the server has to add up.
 func requestPages(p *progress) {
 	const clients = 6
-	for number := range clients {
+	for number := 0; number < clients; number++ {
+		number := number
 		go func() {
 			transport := &http.Transport{DisableKeepAlives: number%3 == 0}
 			client := &http.Client{Transport: transport, Timeout: time.Minute}

@@ -10,7 +10,7 @@ import (
 func countWithoutCalls(p *progress) {
 	counter, rounds := &callfree, &p.rounds
 	for {
-		for range 1 << 20 {
+		for i := 0; i < 1<<20; i++ {
 			atomicAdd(counter)
 		}
 		atomicAdd(rounds)

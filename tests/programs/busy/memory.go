@@ -2,7 +2,7 @@ package main
 
 import (
 	"hash/crc32"
-	"math/rand/v2"
+	"math/rand"
 	"runtime"
 	"time"
 )
@@ -35,7 +35,7 @@ func makeGarbage(p *progress) {
 
 func chain(length int, seed uint64) *link {
 	var head *link
-	for i := range length {
+	for i := 0; i < length; i++ {
 		l := &link{next: head}
 		for j := range l.payload {
 			l.payload[j] = seed*uint64(i+1) + uint64(j)
@@ -64,10 +64,10 @@ func sumChain(p *progress, head *link) (total uint64) {
 // pointers into the stack that have to move along.
 func growStacks(p *progress) {
 	const workers = 4
-	for range workers {
+	for i := 0; i < workers; i++ {
 		go func() {
 			for {
-				depth := 1 + rand.IntN(400)
+				depth := 1 + rand.Intn(400)
 				var total int
 				deepen(depth, &total)
 				p.verify(total == depth*(depth+1)/2, "depth %d added up to %d", depth, total)
@@ -79,7 +79,7 @@ func growStacks(p *progress) {
 	// And goroutines that begin with the smallest stack.
 	for {
 		result := make(chan int)
-		depth := 1 + rand.IntN(1000)
+		depth := 1 + rand.Intn(1000)
 		go func() {
 			var total int
 			deepen(depth, &total)
@@ -108,7 +108,7 @@ func deepen(depth int, total *int) {
 func churnMaps(p *progress) {
 	for round := 0; ; round++ {
 		byNumber := map[int]string{}
-		for i := range 500 {
+		for i := 0; i < 500; i++ {
 			byNumber[i*round] = text(i)
 		}
 		for i := 0; i < 500; i += 2 {

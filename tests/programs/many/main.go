@@ -42,7 +42,7 @@ func main() {
 	if err != nil || number < 0 {
 		fail(fmt.Sprintf("%q is not a number of goroutines", os.Args[1]))
 	}
-	for i := range number {
+	for i := 0; i < number; i++ {
 		go paths[i%len(paths)](job{id: i, tenant: tenants[i%len(tenants)]}, make(chan struct{}))
 	}
 	for arrived.Load() < int64(number) || !parked(number) {

@@ -41,7 +41,7 @@ func startChannels(s *scene) {
 
 	// Several goroutines in one channel's queue.
 	queue := make(chan int)
-	for range 5 {
+	for i := 0; i < 5; i++ {
 		s.expect("main.queueUp(", "chan receive")
 		go queueUp(queue)
 	}

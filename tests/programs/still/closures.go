@@ -44,7 +44,8 @@ func startClosures(s *scene) {
 		n, name = a, b
 	}(1, "argument")
 
-	for i := range 3 {
+	for i := 0; i < 3; i++ {
+		i := i
 		s.expect("main.startClosures.func5(", "chan receive")
 		go func() {
 			<-never
@@ -53,7 +54,7 @@ func startClosures(s *scene) {
 	}
 
 	// Closures at package level and in init functions.
-	s.expect("main.init.func1(", "chan receive")
+	s.expect(packageClosureName, "chan receive")
 	go packageClosure()
 	s.expect("main.startedInInit(", "chan receive")
 }
@@ -77,7 +78,7 @@ func call(f func()) { f() }
 func counter(limit int) func() int {
 	total := 0
 	return func() int {
-		for range limit {
+		for i := 0; i < limit; i++ {
 			<-never
 			total++
 		}

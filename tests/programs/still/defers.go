@@ -45,7 +45,8 @@ func openCodedDefer() (n int) {
 
 //go:noinline
 func loopDefers(n int) {
-	for i := range n {
+	for i := 0; i < n; i++ {
+		i := i
 		defer func() {
 			if i == 1 {
 				<-never

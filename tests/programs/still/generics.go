@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 )
 
@@ -91,10 +90,15 @@ func each[T any](items []T, visit func(T)) {
 
 //go:noinline
 func sortGenerically(stock map[string]int) []string {
-	return slices.SortedFunc(maps.Keys(stock), func(a, b string) int {
+	var names []string
+	for name := range stock {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int {
 		<-never
 		return cmp.Compare(a, b)
 	})
+	return names
 }
 
 //go:noinline

@@ -1,3 +1,3 @@
 module stillframe.test/still
 
-go 1.24
+go 1.21

@@ -8,48 +8,41 @@ import (
 )
 
 // startHTTP: requests that stand in their handler, in their headers and in their
-// body, over HTTP/1, HTTP/2 with TLS and HTTP/2 without.
+// body, over HTTP/1 and HTTP/2.
 func startHTTP(s *scene) {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /stuck/{order}", serveStuck)
-	mux.Handle("/half", middleware(http.HandlerFunc(serveHalf)))
-	mux.HandleFunc("POST /upload", serveUpload)
-
+	mux := newMux()
 	plain := httptest.NewServer(mux)
 	secure := httptest.NewUnstartedServer(mux)
 	secure.EnableHTTP2 = true
 	secure.StartTLS()
 
-	clear := httptest.NewUnstartedServer(mux)
-	clear.Config.Protocols = &http.Protocols{}
-	clear.Config.Protocols.SetUnencryptedHTTP2(true)
-	clear.Start()
-	transport := &http.Transport{Protocols: &http.Protocols{}}
-	transport.Protocols.SetUnencryptedHTTP2(true)
+	// HTTP/1 reads the connection, HTTP/2 waits for its reader.
+	requestAll(s, plain.URL, plain.Client(), "IO wait")
+	requestAll(s, secure.URL, secure.Client(), "sync.Cond.Wait")
+}
 
-	for _, way := range []struct {
-		url       string
-		client    *http.Client
-		bodyState string // HTTP/1 reads the connection, HTTP/2 waits for its reader
-	}{
-		{plain.URL, plain.Client(), "IO wait"},
-		{secure.URL, secure.Client(), "sync.Cond.Wait"},
-		{clear.URL, &http.Client{Transport: transport}, "sync.Cond.Wait"},
-	} {
-		s.expect("main.serveStuck(", "chan receive")
-		s.expect("main.requestStuck(", "select")
-		go requestStuck(way.client, way.url+"/stuck/4711")
+func newMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/stuck/", serveStuck)
+	mux.Handle("/half", middleware(http.HandlerFunc(serveHalf)))
+	mux.HandleFunc("/upload", serveUpload)
+	return mux
+}
 
-		s.expect("main.serveHalf(", "chan receive")
-		s.expect("main.requestHalf(", way.bodyState)
-		go requestHalf(way.client, way.url+"/half")
+func requestAll(s *scene, url string, client *http.Client, bodyState string) {
+	s.expect("main.serveStuck(", "chan receive")
+	s.expect("main.requestStuck(", "select")
+	go requestStuck(client, url+"/stuck/4711")
 
-		body, unsent := io.Pipe()
-		keep(unsent)
-		s.expect("main.serveUpload(", way.bodyState)
-		s.expect("main.requestUpload(", "select")
-		go requestUpload(way.client, way.url+"/upload", body)
-	}
+	s.expect("main.serveHalf(", "chan receive")
+	s.expect("main.requestHalf(", bodyState)
+	go requestHalf(client, url+"/half")
+
+	body, unsent := io.Pipe()
+	keep(unsent)
+	s.expect("main.serveUpload(", bodyState)
+	s.expect("main.requestUpload(", "select")
+	go requestUpload(client, url+"/upload", body)
 }
 
 func middleware(next http.Handler) http.Handler {
@@ -62,7 +55,7 @@ func middleware(next http.Handler) http.Handler {
 //go:noinline
 func serveStuck(w http.ResponseWriter, r *http.Request) {
 	<-never
-	io.WriteString(w, r.PathValue("order"))
+	io.WriteString(w, r.URL.Path)
 }
 
 //go:noinline

@@ -14,7 +14,7 @@ func startLocks(s *scene) {
 	s.expect("main.holdMutex(", "chan receive")
 	go holdMutex(held, holding)
 	<-holding
-	for range 3 {
+	for i := 0; i < 3; i++ {
 		s.expect("main.lockHeldMutex(", "sync.Mutex.Lock")
 		go lockHeldMutex(held)
 	}
@@ -34,7 +34,7 @@ func startLocks(s *scene) {
 
 	group := &sync.WaitGroup{}
 	group.Add(1)
-	s.expect("main.waitForGroup(", "sync.WaitGroup.Wait")
+	s.expect("main.waitForGroup(", waitForGroupState)
 	go waitForGroup(group)
 
 	cond := sync.NewCond(&sync.Mutex{})

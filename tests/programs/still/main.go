@@ -38,7 +38,6 @@ var families = []func(*scene){
 	startClosures,
 	startDefers,
 	startPanics,
-	startCoroutines,
 	startFinalizer,
 	startLabels,
 	startReflection,

@@ -108,7 +108,8 @@ func closeTwice(c chan int) {
 
 //go:noinline
 func panicInLoop() {
-	for i := range 4 {
+	for i := 0; i < 4; i++ {
+		i := i
 		defer func() {
 			if i == 1 {
 				blockedDefer("loop")

@@ -1,6 +1,12 @@
+//go:build go1.23
+
 package main
 
 import "iter"
+
+func init() {
+	families = append(families, startCoroutines)
+}
 
 func startCoroutines(s *scene) {
 	s.expect("main.rangeOverFunc", "chan receive")
