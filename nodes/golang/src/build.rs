@@ -107,6 +107,7 @@ impl Build {
         }
         let layouts = Layouts::load(&info.structures)?;
         let known = Known {
+            minor,
             executable: &identity.executable,
             table: &table,
             info: &info,

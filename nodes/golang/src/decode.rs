@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::arguments;
 use crate::function_table::{Function, LogicalFrame};
 use crate::gather::{Gathered, STACK_BYTES_MAX};
-use crate::labels;
+use crate::labels::{self, Label, NoLabels};
 use crate::memory::{Image, Memory};
 use crate::records::{GRecord, MRecord, Status};
 use crate::runtime::Runtime;
@@ -196,7 +196,7 @@ struct Decoder<'a> {
     frames: usize,
     /// By (pc, call pc) of each frame.
     stack_index: FxHashMap<(Vec<(u64, u64)>, Stop), u32>,
-    label_sets: FxHashMap<u64, Option<Vec<(String, String)>>>,
+    label_sets: FxHashMap<u64, Result<Vec<Label>, NoLabels>>,
     goroutines: Vec<Goroutine>,
     missing: Vec<Missing>,
     frame_pointer_mismatches: usize,
@@ -285,6 +285,7 @@ impl<'a> Decoder<'a> {
         .text(g);
         let start = runtime.offset(g.start_pc).and_then(|pc| runtime.functions.find(pc));
         let on_thread = matches!(g.status, Status::Running | Status::Syscall);
+        let lossy = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
         let created_by = self.created_by(g);
         let start_function = start.map(|f| self.function(&f));
         self.goroutines.push(Goroutine {
@@ -300,22 +301,21 @@ impl<'a> Decoder<'a> {
             thread: thread.filter(|_| on_thread && current.is_some()).map(|t| t.tid),
             on_cpu: g.status == Status::Running && current.is_some(),
             is_system: start.is_some_and(|f| is_system(&runtime.functions, &f, g, self.running_finalizer)),
-            labels,
+            labels: labels.iter().map(|(key, value)| (lossy(key), lossy(value))).collect(),
         });
     }
 
-    fn labels(&mut self, g: &GRecord) -> Vec<(String, String)> {
+    fn labels(&mut self, g: &GRecord) -> Vec<Label> {
         if g.labels == 0 {
             return Vec::new();
         }
         let (image, minor) = (self.image, self.runtime.build.minor);
         let read = || labels::read(image, minor, g.labels);
-        let labels = self.label_sets.entry(g.labels).or_insert_with(read).clone();
-        if labels.is_none() {
-            let why = if self.cut { "budget" } else { "their memory is not readable" };
-            self.miss(Some(g.goid), "labels", why.into());
-        }
-        labels.unwrap_or_default()
+        self.label_sets.entry(g.labels).or_insert_with(read).clone().unwrap_or_else(|why| {
+            let why = if self.cut && why == NoLabels::Unreadable { "budget".into() } else { why.to_string() };
+            self.miss(Some(g.goid), "labels", why);
+            Vec::new()
+        })
     }
 
     fn bubble(&self, g: &GRecord) -> Option<u64> {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::bytes::{u8_at, u64_at};
 use crate::gather::Gatherer;
-use crate::memory::{Image, Memory, Range};
+use crate::memory::{Image, Memory, Range, Unreadable};
 
 const LABELS_MAX: u64 = 64;
 const LABEL_BYTES_MAX: u64 = 1 << 10;
@@ -22,7 +22,7 @@ const SLICE_BYTES: usize = 24;
 const PAIR_BYTES: usize = 32;
 const STRING_BYTES: usize = 16;
 
-/// `hmap` (runtime/map.go): B at 9, buckets at 16, oldbuckets at 24.
+/// `hmap` (runtime/map.go): count at 0, B at 9, buckets at 16, oldbuckets at 24.
 const MAP_BYTES: usize = 48;
 /// A bucket of a `map[string]string`: 8 bytes of tophash, 8 keys, 8 values, and a pointer to the next.
 const BUCKET_BYTES: usize = 8 + 8 * STRING_BYTES + 8 * STRING_BYTES + 8;
@@ -49,9 +49,9 @@ pub(crate) fn gather(gatherer: &mut Gatherer<'_>, minor: u32, sets: impl Iterato
     gatherer.rounds(strings.into_iter().collect());
 }
 
-/// The bytes of a string, by its header.
+/// The bytes of a string, by its header; one byte more than a label may have if there are more.
 fn string_bytes(header: &[u8]) -> Option<Range> {
-    let length = u64_at(header, 8)?.min(LABEL_BYTES_MAX) as usize;
+    let length = u64_at(header, 8)?.min(LABEL_BYTES_MAX + 1) as usize;
     Some(Range { address: u64_at(header, 0)?, length })
 }
 
@@ -113,48 +113,87 @@ fn chained(bucket: &[u8]) -> Option<Range> {
     u64_at(bucket, BUCKET_NEXT).filter(|&a| a != 0).map(|address| Range { address, length: BUCKET_BYTES })
 }
 
-/// The labels that [`gather`] has read, sorted by key, if all of them are there.
-pub(crate) fn read(image: &Image, minor: u32, set: u64) -> Option<Vec<(String, String)>> {
+/// Key and value of one label: bytes, which need not be UTF-8.
+pub(crate) type Label = (Vec<u8>, Vec<u8>);
+
+/// Why there are no labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoLabels {
+    Unreadable,
+    TooLarge,
+}
+
+impl std::fmt::Display for NoLabels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NoLabels::Unreadable => write!(f, "their memory is not readable"),
+            NoLabels::TooLarge => {
+                write!(f, "more than {LABELS_MAX} labels, or one of more than {LABEL_BYTES_MAX} bytes")
+            }
+        }
+    }
+}
+
+impl From<Unreadable> for NoLabels {
+    fn from(_: Unreadable) -> Self {
+        NoLabels::Unreadable
+    }
+}
+
+/// The labels that [`gather`] has read, sorted by key: all of them or none.
+pub(crate) fn read(image: &Image, minor: u32, set: u64) -> Result<Vec<Label>, NoLabels> {
     if minor >= MINOR_WITH_SLICES {
         return read_slice(image, set);
     }
-    let map = image.read_u64(set).ok()?;
+    let map = image.read_u64(set)?;
     if map == 0 {
-        return Some(Vec::new());
+        return Ok(Vec::new());
     }
-    let mut next = arrays(image.slice(map, MAP_BYTES).ok()?);
+    let map = image.slice(map, MAP_BYTES)?;
+    let count = u64_at(map, 0).ok_or(NoLabels::Unreadable)?;
+    if count > LABELS_MAX {
+        return Err(NoLabels::TooLarge);
+    }
+    let mut next = arrays(map);
     let mut labels = Vec::new();
     for _ in 0..CHAIN_MAX {
         for Range { address, length } in std::mem::take(&mut next) {
-            for bucket in image.slice(address, length).ok()?.chunks_exact(BUCKET_BYTES) {
+            for bucket in image.slice(address, length)?.chunks_exact(BUCKET_BYTES) {
                 for (key, value) in cells(bucket) {
-                    labels.push((text(image, key)?, text(image, value)?));
+                    labels.push((string(image, key)?, string(image, value)?));
                 }
                 next.extend(chained(bucket));
             }
         }
     }
+    if labels.len() as u64 != count {
+        return Err(NoLabels::Unreadable);
+    }
     labels.sort();
-    Some(labels)
+    Ok(labels)
 }
 
-fn read_slice(image: &Image, set: u64) -> Option<Vec<(String, String)>> {
-    let (pairs, count) = (image.read_u64(set).ok()?, image.read_u64(set.checked_add(8)?).ok()?);
-    if count == 0 {
-        return Some(Vec::new());
+fn read_slice(image: &Image, set: u64) -> Result<Vec<Label>, NoLabels> {
+    let header = image.slice(set, SLICE_BYTES)?;
+    let (pairs, count) = u64_at(header, 0).zip(u64_at(header, 8)).ok_or(NoLabels::Unreadable)?;
+    match count {
+        0 => return Ok(Vec::new()),
+        1..=LABELS_MAX => {}
+        _ => return Err(NoLabels::TooLarge),
     }
-    let pairs = image.slice(pairs, PAIR_BYTES * count.min(LABELS_MAX) as usize).ok()?;
-    let pairs = pairs.chunks_exact(PAIR_BYTES);
+    let pairs = image.slice(pairs, PAIR_BYTES * count as usize)?.chunks_exact(PAIR_BYTES);
     pairs
-        .map(|pair| Some((text(image, &pair[..STRING_BYTES])?, text(image, &pair[STRING_BYTES..])?)))
+        .map(|pair| Ok((string(image, &pair[..STRING_BYTES])?, string(image, &pair[STRING_BYTES..])?)))
         .collect()
 }
 
-/// A string by its header.
-fn text(image: &Image, header: &[u8]) -> Option<String> {
-    let Range { address, length } = string_bytes(header)?;
-    let bytes = image.slice(address, length).ok()?;
-    Some(String::from_utf8_lossy(bytes).into_owned())
+/// By its header.
+fn string(image: &Image, header: &[u8]) -> Result<Vec<u8>, NoLabels> {
+    let Range { address, length } = string_bytes(header).ok_or(NoLabels::Unreadable)?;
+    if length as u64 > LABEL_BYTES_MAX {
+        return Err(NoLabels::TooLarge);
+    }
+    Ok(image.slice(address, length)?.to_vec())
 }
 
 #[cfg(test)]
@@ -170,6 +209,7 @@ mod tests {
     fn classic_map() -> Image {
         let text = b"keyvaluekey2";
         let mut map = vec![0; MAP_BYTES];
+        put(&mut map, 0, 2);
         put(&mut map, 16, 0x3000);
         let mut bucket = vec![0; BUCKET_BYTES];
         (bucket[0], bucket[3]) = (1, 77);
@@ -198,8 +238,8 @@ mod tests {
         let mut gatherer = Gatherer::new(&memory, &|| true);
         gather(&mut gatherer, 23, [0x1000, 0, 0x1000].into_iter());
         let image = gatherer.into_image();
-        let expected = [("key", "value"), ("key2", "")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-        assert_eq!(read(&image, 23, 0x1000).as_deref(), Some(&expected[..]));
-        assert_eq!(read(&Image::default(), 23, 0x1000), None);
+        let expected = [("key", "value"), ("key2", "")].map(|(k, v)| (k.into(), v.into()));
+        assert_eq!(read(&image, 23, 0x1000).as_deref(), Ok(&expected[..]));
+        assert_eq!(read(&Image::default(), 23, 0x1000), Err(NoLabels::Unreadable));
     }
 }

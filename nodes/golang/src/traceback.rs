@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use crate::function_table::{Function, Functions};
+use crate::labels::Label;
 use crate::records::{GRecord, Status};
 use crate::version::FunctionKind;
 
@@ -73,7 +74,7 @@ pub(crate) struct Header<'a> {
     pub(crate) now: Option<i64>,
     /// The bubble's id, or the group's root (Go 1.24).
     pub(crate) bubble: Option<u64>,
-    pub(crate) labels: &'a [(String, String)],
+    pub(crate) labels: &'a [Label],
     /// `GODEBUG=tracebacklabels`, on by default from Go 1.27 on.
     pub(crate) show_labels: bool,
 }
@@ -115,19 +116,21 @@ impl Header<'_> {
             (false, _) => text.push(']'),
             (true, ..=26) => {
                 text.push_str(" labels:{");
-                self.push_labels(&mut text, quoted);
+                self.push_labels(&mut text, |s| quoted(s, self.minor));
                 text.push_str("}]");
             }
             (true, _) => {
                 text.push_str("] {");
-                self.push_labels(&mut text, |s| if is_plain(s) { s.to_owned() } else { quoted(s) });
+                self.push_labels(&mut text, |s| {
+                    plain(s).map_or_else(|| quoted(s, self.minor), str::to_owned)
+                });
                 text.push('}');
             }
         }
         text
     }
 
-    fn push_labels(&self, text: &mut String, print: impl Fn(&str) -> String) {
+    fn push_labels(&self, text: &mut String, print: impl Fn(&[u8]) -> String) {
         for (i, (key, value)) in self.labels.iter().enumerate() {
             let comma = if i == 0 { "" } else { ", " };
             let _ = write!(text, "{comma}{}: {}", print(key), print(value));
@@ -150,35 +153,47 @@ fn is_idle_in_synctest(wait_reason: &str) -> bool {
     )
 }
 
-/// `tracebackStringNeedsQuoting`.
-fn is_plain(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '/' | '_'))
+/// What needs no quotes (`tracebackStringNeedsQuoting`).
+fn plain(text: &[u8]) -> Option<&str> {
+    let is_plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/' | b'_');
+    std::str::from_utf8(text).ok().filter(|_| text.iter().all(is_plain))
 }
 
-/// `printquoted` (runtime/print.go): an ASCII string literal of Go.
-fn quoted(text: &str) -> String {
+/// `printquoted` (runtime/print.go): an ASCII string literal of Go. Each byte that is not UTF-8 is U+FFFD, since Go 1.27
+/// itself.
+fn quoted(text: &[u8], minor: u32) -> String {
     let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            ' '..='~' => out.push(c),
-            c if (c as u32) < 0x80 => {
-                let _ = write!(out, "\\x{:02x}", c as u32);
-            }
-            c if (c as u32) < 0x10000 => {
-                let _ = write!(out, "\\u{:04x}", c as u32);
-            }
-            c => {
-                let _ = write!(out, "\\U{:08x}", c as u32);
+    for chunk in text.utf8_chunks() {
+        chunk.valid().chars().for_each(|c| push_quoted(&mut out, c));
+        for byte in chunk.invalid() {
+            match minor {
+                ..=26 => push_quoted(&mut out, char::REPLACEMENT_CHARACTER),
+                _ => {
+                    let _ = write!(out, "\\x{byte:02x}");
+                }
             }
         }
     }
     out.push('"');
     out
+}
+
+fn push_quoted(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        ' '..='~' => out.push(c),
+        c => {
+            let _ = match c as u32 {
+                ..0x7f => write!(out, "\\x{:02x}", c as u32),
+                ..0x10000 => write!(out, "\\u{:04x}", c as u32),
+                _ => write!(out, "\\U{:08x}", c as u32),
+            };
+        }
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ use crate::relocations::Relocations;
 /// Of one function; the longest of those that are looked into has 3,000 bytes.
 const CODE_BYTES_MAX: u64 = 64 << 10;
 
+/// The first Go version with labels in tracebacks.
+const MINOR_WITH_TRACEBACK_LABELS: u32 = 26;
+
 /// Names of the variables, as debug information and symbol tables have them.
 pub(crate) const NAMES: [&str; 7] = [
     "runtime.allglen",
@@ -36,12 +39,13 @@ pub(crate) struct Variables {
     pub(crate) finalizer_status: Option<u64>,
     /// And how many.
     pub(crate) wait_reasons: Option<(u64, u64)>,
-    /// `debug.tracebacklabels`; from Go 1.26 on.
+    /// `debug.tracebacklabels`.
     pub(crate) traceback_labels: Option<u64>,
 }
 
 /// What is known of a build beside its code.
 pub(crate) struct Known<'a> {
+    pub(crate) minor: u32,
     pub(crate) executable: &'a Executable,
     pub(crate) table: &'a FunctionTable,
     pub(crate) info: &'a RuntimeInfo,
@@ -72,8 +76,9 @@ impl Variables {
             module_data: or_in_code("runtime.firstmoduledata", |code| code.module_data)?,
             finalizer_status: or_in_code("runtime.fingStatus", |code| code.finalizer_status).ok(),
             wait_reasons: named("runtime.waitReasonStrings").zip(strings),
-            traceback_labels: debug
-                .or_else(|| or_in_code("runtime.debug", |code| code.traceback_labels).ok()),
+            traceback_labels: (known.minor >= MINOR_WITH_TRACEBACK_LABELS)
+                .then(|| debug.or_else(|| or_in_code("runtime.debug", |code| code.traceback_labels).ok()))
+                .flatten(),
         })
     }
 }
