@@ -1,14 +1,15 @@
 //! Go's own traceback text, as `runtime.Stack` and SIGQUIT print it.
 //!
-//! The rules are those of `src/runtime/traceback.go` of Go 1.24 to 1.27 (`traceback1`, `traceback2`,
-//! `printcreatedby`, `funcNamePiecesForPrint`). Which frames Go shows is decided by the capture, which knows the
+//! The rules are those of runtime/traceback.go. Which frames Go shows is decided by the capture, which knows the
 //! function ids of the build; see [`Frame::shown`]. Pure: text out, no file and no snapshot.
+//
+// @go source runtime.{traceback2,printcreatedby,printcreatedby1,printFuncName,funcNameForPrint,funcNamePiecesForPrint}
 
 use std::io::{self, Write};
 
-/// `tracebackInnerFrames`.
+// @go const runtime.tracebackInnerFrames = 50
 const INNER_FRAMES: usize = 50;
-/// `tracebackOuterFrames`.
+// @go const runtime.tracebackOuterFrames = 50
 const OUTER_FRAMES: usize = 50;
 
 /// Which frames and goroutines are printed.

@@ -9,7 +9,6 @@ import (
 	"go/types"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -20,7 +19,8 @@ type tree struct {
 	files    *token.FileSet
 	sizes    types.Sizes
 	packages map[string]*types.Package
-	syntax   map[string][]*ast.File
+	// Without comments.
+	syntax map[string][]*ast.File
 	// The first error that is not one of a function's body, of a package.
 	errors map[string]error
 }
@@ -98,48 +98,62 @@ func (t *tree) Import(path string) (*types.Package, error) {
 	}
 	// Errors are in t.errors: a type that is not affected by them is known all the same.
 	checked, _ := config.Check(path, t.files, syntax, nil)
-	t.packages[path], t.syntax[path] = checked, syntax
+	t.packages[path] = checked
 	return checked, nil
 }
 
-// parse reads the files of a package that are built for the tree's architecture.
-func (t *tree) parse(path string) ([]*ast.File, error) {
+// built are the files of a package, with that extension, that are built for the tree's architecture.
+func (t *tree) built(path, extension string) ([]string, error) {
 	folder := filepath.Join(t.src, filepath.FromSlash(path))
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, err
 	}
-	var syntax []*ast.File
+	var names []string
 	for _, entry := range entries {
 		name := entry.Name()
-		if !strings.HasSuffix(name, ".go") {
+		if filepath.Ext(name) != extension {
 			continue
 		}
-		if ok, err := t.context.MatchFile(folder, name); err != nil || !ok {
-			continue
+		if ok, err := t.context.MatchFile(folder, name); err == nil && ok {
+			names = append(names, filepath.Join(folder, name))
 		}
-		file, err := parser.ParseFile(t.files, filepath.Join(folder, name), nil, parser.ParseComments)
+	}
+	return names, nil
+}
+
+func (t *tree) parse(path string) ([]*ast.File, error) {
+	if syntax, ok := t.syntax[path]; ok {
+		return syntax, nil
+	}
+	names, err := t.built(path, ".go")
+	if err != nil {
+		return nil, err
+	}
+	var syntax []*ast.File
+	for _, name := range names {
+		file, err := parser.ParseFile(t.files, name, nil, parser.SkipObjectResolution)
 		if err != nil {
 			return nil, err
 		}
 		syntax = append(syntax, file)
 	}
-	slices.SortFunc(syntax, func(a, b *ast.File) int { return int(a.Pos() - b.Pos()) })
+	t.syntax[path] = syntax
 	return syntax, nil
 }
 
 // lookup finds a package-level name such as internal/abi.FuncIDNormal; nil if the release has none.
 func (t *tree) lookup(name string) (types.Object, error) {
-	dot := strings.LastIndexByte(name, '.')
-	if dot < 0 {
-		return nil, fmt.Errorf("%s: a name is a package's path, a dot, and a name in it", name)
-	}
-	if _, err := os.Stat(filepath.Join(t.src, filepath.FromSlash(name[:dot]))); os.IsNotExist(err) {
-		return nil, nil
-	}
-	checked, err := t.Import(name[:dot])
+	path, local, err := splitName(name)
 	if err != nil {
 		return nil, err
 	}
-	return checked.Scope().Lookup(name[dot+1:]), nil
+	if _, err := os.Stat(filepath.Join(t.src, filepath.FromSlash(path))); os.IsNotExist(err) {
+		return nil, nil
+	}
+	checked, err := t.Import(path)
+	if err != nil {
+		return nil, err
+	}
+	return checked.Scope().Lookup(local), nil
 }

@@ -20,7 +20,10 @@ type cache struct {
 	proxy  string
 }
 
-// The folder is ${XDG_CACHE_HOME:-~/.cache}/stillframe/go-source; the proxy that of `go env GOPROXY`.
+// Changes with `wanted`: caches of other parts are not used.
+const sourceParts = "2"
+
+// The folder is below ${XDG_CACHE_HOME:-~/.cache}/stillframe/go-source; the proxy that of `go env GOPROXY`.
 func openCache() (*cache, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
@@ -32,7 +35,7 @@ func openCache() (*cache, error) {
 	}
 	for _, proxy := range strings.FieldsFunc(strings.TrimSpace(string(out)), func(r rune) bool { return r == ',' || r == '|' }) {
 		if strings.HasPrefix(proxy, "http") {
-			return &cache{filepath.Join(base, "stillframe", "go-source"), strings.TrimSuffix(proxy, "/")}, nil
+			return &cache{filepath.Join(base, "stillframe", "go-source", sourceParts), strings.TrimSuffix(proxy, "/")}, nil
 		}
 	}
 	return nil, errors.New("GOPROXY names no module proxy: set it, for instance to https://proxy.golang.org")
@@ -40,9 +43,9 @@ func openCache() (*cache, error) {
 
 // releases are all of the supported minor versions that the proxy has. Its list of versions may lack some, so each number
 // is asked for, up to the first that does not exist.
-func (c *cache) releases() ([]release, error) {
+func (c *cache) releases(oldest, newest int) ([]release, error) {
 	var found []release
-	for minor := minorOldest; minor <= minorNewest; minor++ {
+	for minor := oldest; minor <= newest; minor++ {
 		for patch := 0; ; patch++ {
 			r := release{minor, patch}
 			exists, err := c.exists(r)
@@ -109,7 +112,7 @@ func wanted(name string) bool {
 	if !strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, ".s") && !strings.HasSuffix(name, ".h") {
 		return false
 	}
-	for _, folder := range []string{"src/runtime/", "src/internal/", "src/unsafe/", "src/cmd/internal/objabi/"} {
+	for _, folder := range []string{"src/runtime/", "src/internal/", "src/unsafe/", "src/cmd/internal/objabi/", "src/debug/buildinfo/"} {
 		if strings.HasPrefix(name, folder) {
 			return !strings.Contains(name, "/testdata/") && !strings.HasSuffix(name, "_test.go")
 		}

@@ -1,13 +1,19 @@
 //! The arguments of a call as Go's traceback prints them: `0xc000012345, {0x4a3b2c, 0x5}, 0x1?, ...`.
 //!
 //! The compiler leaves a small program for it with each function (`printArgs` in runtime/traceback.go, constants in
-//! internal/abi/stack.go, Go 1.24 to 1.27): pairs of offset and size, and the bytes below.
+//! internal/abi): pairs of offset and size, and the bytes below.
 
 use std::fmt::Write;
 
 use crate::function_table::ArgumentInfo;
 use crate::unwind::StackBytes;
 
+// @go const internal/abi.TraceArgsEndSeq = none (..1.22), 0xff (1.23..)
+// @go const internal/abi.TraceArgsStartAgg = none (..1.22), 0xfe (1.23..)
+// @go const internal/abi.TraceArgsEndAgg = none (..1.22), 0xfd (1.23..)
+// @go const internal/abi.TraceArgsDotdotdot = none (..1.22), 0xfc (1.23..)
+// @go const internal/abi.TraceArgsOffsetTooLarge = none (..1.22), 0xfb (1.23..)
+// @go source runtime.printArgs
 const END: u8 = 0xff;
 const START_AGGREGATE: u8 = 0xfe;
 const END_AGGREGATE: u8 = 0xfd;

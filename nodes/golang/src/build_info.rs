@@ -1,8 +1,10 @@
 //! What `go version -m` reads: the Go version and the modules of an executable.
 //!
-//! Source: `src/debug/buildinfo/buildinfo.go` of Go 1.24 to 1.27. The section starts at a multiple of 16 with 14 bytes of
+//! Source: debug/buildinfo/buildinfo.go. The section starts at a multiple of 16 with 14 bytes of
 //! magic; byte 14 is the pointer size and byte 15 has bit 1 set when two strings, each with its length as a varint,
 //! follow from offset 32 (Go 1.18 and later).
+//
+// @go source debug/buildinfo.readRawBuildInfo
 
 use crate::bytes::{u8_at, varint};
 use crate::executable::Executable;

@@ -1,7 +1,7 @@
 //! What Stillframe needs of a build's DWARF: the layout of the runtime's structures and the addresses of its variables.
 //!
 //! Go puts all types and the runtime's variables into the compilation unit named `runtime`, names are inline strings,
-//! and locations are `DW_OP_addr` (cmd/internal/dwarf, cmd/link/internal/ld/dwarf.go, Go 1.24 to 1.27). Nothing else of
+//! and locations are `DW_OP_addr` (cmd/internal/dwarf, cmd/link/internal/ld/dwarf.go). Nothing else of
 //! the debug information is looked at.
 
 use std::collections::HashMap;

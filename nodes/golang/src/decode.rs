@@ -215,7 +215,10 @@ impl<'a> Decoder<'a> {
             let mut bytes = [0; 4];
             image.read(runtime.address(of_file), &mut bytes).ok().map(|()| u32::from_le_bytes(bytes))
         };
-        // fingRunningFinalizer (runtime/mfinal.go, Go 1.20 to 1.27).
+        // fingRunningFinalizer (runtime/mfinal.go).
+        //
+        // @go const runtime.fingRunningFinalizer = 2
+        // @go size runtime.fingStatus = 4
         let running_finalizer =
             variables.finalizer_status.and_then(word).is_some_and(|status| status & 2 != 0);
         let show_labels = variables.traceback_labels.and_then(word) == Some(1);

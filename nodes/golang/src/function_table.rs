@@ -1,7 +1,7 @@
 //! Go's function table (`.gopclntab`): which function a program counter is in, how large its frame is there, and which
 //! source line it stands for.
 //!
-//! Layout, equal in Go 1.20 to 1.27 (`internal/abi/symtab.go`, `runtime/symtab.go`, `cmd/link/internal/ld/pcln.go`):
+//! Layout, equal in Go 1.21 to 1.27 (`internal/abi/symtab.go`, `runtime/symtab.go`, `cmd/link/internal/ld/pcln.go`):
 //! a header of magic number, smallest instruction length and pointer size, then 8-byte words: function count, file
 //! count, text start (0 since 1.26), and the offsets of function names, compilation units, files, pc tables and
 //! functions. Everything here is taken from the file of the executable, never from a process.
@@ -18,18 +18,43 @@ use crate::version::FunctionKind;
 
 /// The second is that of position-independent executables up to Go 1.25.
 pub(crate) const SECTIONS: [&str; 2] = [".gopclntab", ".data.rel.ro.gopclntab"];
+// @go const internal/abi.CurrentPCLnTabMagic = none (..1.25), 0xfffffff1 (1.26..)
 const MAGIC: u32 = 0xffff_fff1;
 /// Of the table's address; the linker aligns it to more.
 const ALIGNMENT: usize = 8;
+// @go offset runtime.pcHeader.{magic} = 0
+// @go offset runtime.pcHeader.minLC = 6
+// @go offset runtime.pcHeader.ptrSize = 7
+// @go offset runtime.pcHeader.nfunc = 8
+// @go offset runtime.pcHeader.nfiles = 16
+// @go offset runtime.pcHeader.funcnameOffset = 32
+// @go offset runtime.pcHeader.cuOffset = 40
+// @go offset runtime.pcHeader.filetabOffset = 48
+// @go offset runtime.pcHeader.pctabOffset = 56
+// @go offset runtime.pcHeader.pclnOffset = 64
+// @go size runtime.pcHeader = 72
 const HEADER_BYTES: usize = 72;
+// @go size runtime.functab = 8
+// @go size runtime._func = 44
 const FUNCTION_FIXED_BYTES: usize = 44;
+// @go size runtime.inlinedCall = 16
+// @go offset runtime.inlinedCall.funcID = 0
+// @go offset runtime.inlinedCall.nameOff = 4
+// @go offset runtime.inlinedCall.parentPc = 8
+// @go offset runtime.inlinedCall.startLine = 12
 const INLINE_ENTRY_BYTES: usize = 16;
 /// Calls inlined into each other at one program counter. The compiler's own limit on the depth is far lower; this bounds
 /// a walk through a damaged tree.
 const INLINE_DEPTH_MAX: usize = 1_000;
 const NAME_BYTES_MAX: usize = 16 << 10;
 
-/// Indices of `_func`'s trailing tables (`internal/abi/symtab.go`, PCDATA_* and FUNCDATA_*).
+/// Indices of `_func`'s trailing tables (`internal/abi/symtab.go`).
+//
+// @go const internal/abi.PCDATA_InlTreeIndex = 2
+// @go const internal/abi.PCDATA_ArgLiveIndex = 3
+// @go const internal/abi.FUNCDATA_InlTree = 3
+// @go const internal/abi.FUNCDATA_ArgInfo = 5
+// @go const internal/abi.FUNCDATA_ArgLiveInfo = 6
 const PCDATA_INLINE_TREE_INDEX: u32 = 2;
 const PCDATA_ARGUMENT_LIVE_INDEX: u32 = 3;
 const FUNCDATA_INLINE_TREE: u8 = 3;
@@ -81,12 +106,16 @@ pub struct Function {
 }
 
 impl Function {
-    /// It stands at the outer end of its stack (FuncFlagTopFrame).
+    /// It stands at the outer end of its stack.
+    //
+    // @go const internal/abi.FuncFlagTopFrame = 1
     pub fn is_top_frame(&self) -> bool {
         self.flags & 1 != 0
     }
 
-    /// It writes the stack pointer in ways that the table does not tell (FuncFlagSPWrite).
+    /// It writes the stack pointer in ways that the table does not tell.
+    //
+    // @go const internal/abi.FuncFlagSPWrite = 2
     pub fn writes_stack_pointer(&self) -> bool {
         self.flags & 2 != 0
     }

@@ -15,21 +15,39 @@ const LABELS_MAX: u64 = 64;
 const LABEL_BYTES_MAX: u64 = 1 << 10;
 
 /// The first Go version with slices.
+//
+// @go source runtime/pprof.labelMap
+// @go source runtime/pprof.SetGoroutineLabels
 const MINOR_WITH_SLICES: u32 = 24;
 
 /// `label.Set`: a slice header; each element is two string headers.
+//
+// @go source runtime/pprof.LabelSet
+// @go source internal/runtime/pprof/label.Set (1.26..)
 const SLICE_BYTES: usize = 24;
 const PAIR_BYTES: usize = 32;
 const STRING_BYTES: usize = 16;
 
-/// `hmap` (runtime/map.go): count at 0, B at 9, buckets at 16, oldbuckets at 24.
+/// `hmap` (runtime/map.go): count at 0, B at 9, buckets at 16, oldbuckets at 24. Go 1.24 and later have other maps, and
+/// these only with an experiment.
+//
+// @go size runtime.hmap = 48 (..1.23), none (1.24..)
+// @go offset runtime.hmap.count = 0 (..1.23), none (1.24..)
+// @go offset runtime.hmap.flags = 8 (..1.23), none (1.24..)
+// @go offset runtime.hmap.B = 9 (..1.23), none (1.24..)
+// @go offset runtime.hmap.buckets = 16 (..1.23), none (1.24..)
+// @go offset runtime.hmap.oldbuckets = 24 (..1.23), none (1.24..)
+// @go const runtime.sameSizeGrow = 8 (..1.23), none (1.24..)
+// @go source runtime.evacuate (..1.23)
 const MAP_BYTES: usize = 48;
 /// A bucket of a `map[string]string`: 8 bytes of tophash, 8 keys, 8 values, and a pointer to the next.
 const BUCKET_BYTES: usize = 8 + 8 * STRING_BYTES + 8 * STRING_BYTES + 8;
 const BUCKET_KEYS: usize = 8;
 const BUCKET_VALUES: usize = 8 + 8 * STRING_BYTES;
 const BUCKET_NEXT: usize = BUCKET_BYTES - 8;
-/// Cells with less than that are empty, or have moved to the new buckets (`minTopHash`).
+/// Cells with less than that are empty, or have moved to the new buckets.
+//
+// @go const runtime.minTopHash = 5 (..1.23), none (1.24..)
 const TOPHASH_MIN: u8 = 5;
 /// 2^4 buckets hold more than [`LABELS_MAX`].
 const BUCKETS_LOG2_MAX: u8 = 4;

@@ -131,6 +131,7 @@ mirror! {
     }
 }
 
+// @go size runtime.moduledata.{pcHeader,minpc,text,etext,gofunc,next} = 8
 /// All of them, for one build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layouts {
@@ -139,9 +140,13 @@ pub(crate) struct Layouts {
     pub(crate) gobuf: Gobuf,
     pub(crate) stack: StackBounds,
     pub(crate) module_data: ModuleData,
-    /// `synctestBubble.id`, 1.25 and later.
+    /// `synctestBubble.id`.
+    //
+    // @go size runtime.synctestBubble.id = none (..1.24), 8 (1.25..)
     pub(crate) bubble_id: Option<usize>,
-    /// `synctestGroup.root`, 1.24.
+    /// `synctestGroup.root`.
+    //
+    // @go size runtime.synctestGroup.root = none (..1.23), 8 (1.24), none (1.25..)
     pub(crate) sync_group_root: Option<usize>,
 }
 

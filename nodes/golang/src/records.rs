@@ -3,7 +3,18 @@
 use crate::bytes::{u8_at, u32_at, u64_at};
 use crate::layout::Layouts;
 
-/// Values of `g.atomicstatus` (runtime/runtime2.go); 10 and 11 are new in Go 1.26.
+/// Values of `g.atomicstatus` (runtime/runtime2.go).
+//
+// @go const runtime._Gidle = 0
+// @go const runtime._Grunnable = 1
+// @go const runtime._Grunning = 2
+// @go const runtime._Gsyscall = 3
+// @go const runtime._Gwaiting = 4
+// @go const runtime._Gdead = 6
+// @go const runtime._Gcopystack = 8
+// @go const runtime._Gpreempted = 9
+// @go const runtime._Gleaked = none (..1.25), 10 (1.26..)
+// @go const runtime._Gdeadextra = none (..1.25), 11 (1.26..)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     Idle,
@@ -20,6 +31,8 @@ pub enum Status {
 }
 
 /// The collector scans the goroutine's stack.
+//
+// @go const runtime._Gscan = 0x1000
 const STATUS_SCAN: u32 = 0x1000;
 
 impl Status {
@@ -39,7 +52,9 @@ impl Status {
         }
     }
 
-    /// As Go's traceback prints it (`gStatusStrings`, runtime/traceback.go).
+    /// As Go's traceback prints it (runtime/traceback.go).
+    //
+    // @go source runtime.gStatusStrings
     pub fn name(self) -> &'static str {
         match self {
             Status::Idle => "idle",
@@ -95,6 +110,15 @@ pub(crate) struct GRecord {
 
 impl GRecord {
     /// `bytes` is the whole structure.
+    //
+    // @go size runtime.g.{m,syscallsp,syscallpc,stktopsp,goid,waitsince,lockedm,parentGoid,gopc,startpc,labels} = 8
+    // @go size runtime.g.{waitreason} = 1
+    // @go size runtime.g.atomicstatus = 4
+    // @go size runtime.g.syncGroup = none (..1.23), 8 (1.24), none (1.25..)
+    // @go size runtime.g.bubble = none (..1.24), 8 (1.25..)
+    // @go size runtime.g.runningCleanups = none (..1.24), 1 (1.25..)
+    // @go size runtime.gobuf.{sp,pc,g,lr,bp} = 8
+    // @go size runtime.stack.{lo,hi} = 8
     pub(crate) fn parse(address: u64, bytes: &[u8], layouts: &Layouts) -> Option<Self> {
         let (g, sched, stack) = (&layouts.g, layouts.g.sched, layouts.g.stack);
         let status = u32_at(bytes, g.atomicstatus)?;
@@ -147,6 +171,7 @@ pub(crate) struct MRecord {
     pub(crate) next: u64,
 }
 
+// @go size runtime.m.{g0,procid,gsignal,curg,alllink,vdsoSP,vdsoPC} = 8
 impl MRecord {
     pub(crate) fn parse(address: u64, bytes: &[u8], layouts: &Layouts) -> Option<Self> {
         let m = &layouts.m;

@@ -1,7 +1,14 @@
 //! Where the unwinding of a goroutine starts: program counter and stack pointer of its innermost frame.
 //!
 //! The order of the rules matters. Source: `tracebackothers`, `traceback1` and `unwinder.initAt` (runtime/traceback.go),
-//! `sigctxt` (runtime/signal_amd64.go, defs_linux_amd64.go), `nanotime1` (runtime/sys_linux_amd64.s), Go 1.24 to 1.27.
+//! `sigctxt` (runtime/signal_amd64.go, defs_linux_amd64.go), `nanotime1` (runtime/sys_linux_amd64.s).
+//
+// @go source runtime.tracebackothers
+// @go source runtime.traceback1
+// @go source runtime.(*unwinder).initAt
+// @go source runtime.nanotime1
+// @go source runtime.reentersyscall
+// @go source runtime.save
 
 use crate::records::{GRecord, MRecord, Status};
 use crate::runtime::Runtime;
@@ -23,6 +30,10 @@ pub(crate) struct Start {
 
 /// Offsets of program counter and stack pointer in the `ucontext` that the kernel puts on a signal's stack
 /// (`ucontext` and `sigcontext`, runtime/defs_linux_amd64.go; runtime/defs_linux_arm64.go).
+//
+// @go offset amd64 runtime.ucontext.uc_mcontext = 40
+// @go offset amd64 runtime.sigcontext.rip = 128
+// @go offset amd64 runtime.sigcontext.rsp = 120
 const UCONTEXT_AMD64: (u64, u64) = (168, 160);
 
 /// What is known of the thread that a goroutine has.
@@ -113,6 +124,8 @@ pub(crate) fn start(
 }
 
 /// `gogo<>` is a local symbol of runtime/asm_amd64.s and asm_arm64.s, hence without its package's name.
+//
+// @go source runtime.gogo
 fn in_gogo(runtime: &Runtime<'_>, pc: u64) -> bool {
     let function = runtime.offset(pc).and_then(|pc| runtime.functions.find(pc));
     function.is_some_and(|f| matches!(runtime.functions.name(&f), "runtime.gogo" | "gogo"))
@@ -120,6 +133,8 @@ fn in_gogo(runtime: &Runtime<'_>, pc: u64) -> bool {
 
 /// A thread on its signal stack: what it was doing when the signal came. The handler's outermost frame is
 /// `sigtramp`, and the kernel has put the interrupted registers right behind it (amd64).
+//
+// @go source runtime.{sigtramp,cgoSigtramp}
 fn interrupted(runtime: &Runtime<'_>, pc: u64, sp: u64, stack: &StackBytes<'_>) -> Option<Start> {
     if runtime.architecture().uses_link_register() {
         return None;

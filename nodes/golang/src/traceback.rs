@@ -1,5 +1,7 @@
-//! What Go's own traceback says of a goroutine, and which frames it shows (runtime/traceback.go, Go 1.24 to 1.27:
-//! `goroutineheader`, `showfuncinfo`, `isSystemGoroutine`). Differences between versions stand where they matter.
+//! What Go's own traceback says of a goroutine, and which frames it shows (runtime/traceback.go). Differences between
+//! versions stand where they matter.
+//
+// @go source runtime.{goroutineheader,showframe,showfuncinfo,isExportedRuntime,elideWrapperCalling,isSystemGoroutine}
 
 use std::fmt::Write;
 
@@ -138,7 +140,9 @@ impl Header<'_> {
     }
 }
 
-/// `isIdleInSynctest` (runtime/runtime2.go, Go 1.25 to 1.27), without those that say `(durable)` themselves.
+/// Those that are idle in a bubble (runtime/runtime2.go), without those that say `(durable)` themselves.
+//
+// @go source runtime.isIdleInSynctest (1.24..)
 fn is_idle_in_synctest(wait_reason: &str) -> bool {
     matches!(
         wait_reason,
@@ -153,7 +157,9 @@ fn is_idle_in_synctest(wait_reason: &str) -> bool {
     )
 }
 
-/// What needs no quotes (`tracebackStringNeedsQuoting`).
+/// What needs no quotes.
+//
+// @go source runtime.tracebackStringNeedsQuoting (1.27..)
 fn plain(text: &[u8]) -> Option<&str> {
     let is_plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/' | b'_');
     std::str::from_utf8(text).ok().filter(|_| text.iter().all(is_plain))
@@ -161,6 +167,8 @@ fn plain(text: &[u8]) -> Option<&str> {
 
 /// `printquoted` (runtime/print.go): an ASCII string literal of Go. Each byte that is not UTF-8 is U+FFFD, since Go 1.27
 /// itself.
+//
+// @go source runtime.printquoted (1.26..)
 fn quoted(text: &[u8], minor: u32) -> String {
     let mut out = String::from("\"");
     for chunk in text.utf8_chunks() {

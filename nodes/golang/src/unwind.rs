@@ -1,10 +1,15 @@
 //! From one frame to the next: the physical frames of a goroutine's stack.
 //!
-//! This follows `unwinder` in runtime/traceback.go (Go 1.24 to 1.27). The stack is done when a function is reached that
+//! This follows `unwinder` in runtime/traceback.go. The stack is done when a function is reached that
 //! stands at the top of all stacks, and is believed only if the stack pointer there is the one that the runtime has noted
 //! in `g.stktopsp`.
 //!
 //! Not for: stacks of C functions, and jumping from a thread's own stack to its goroutine's.
+//
+// @go source runtime.(*unwinder).{next,resolveInternal,finishInternal}
+// @go source runtime.pcvalue
+// @go source runtime.step
+// @go source runtime.funcspdelta
 
 use std::fmt;
 

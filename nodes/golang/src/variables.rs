@@ -15,6 +15,8 @@ use crate::relocations::Relocations;
 const CODE_BYTES_MAX: u64 = 64 << 10;
 
 /// The first Go version with labels in tracebacks.
+//
+// @go size runtime.debug.tracebacklabels = none (..1.25), 4 (1.26..)
 const MINOR_WITH_TRACEBACK_LABELS: u32 = 26;
 
 /// Names of the variables, as debug information and symbol tables have them.
@@ -110,6 +112,9 @@ impl InCode {
             references(executable.architecture, &bytes[..length], pc)
         };
         // `atomicAllG` is inlined: first the length, then the array (runtime/proc.go).
+        //
+        // @go source runtime.{atomicAllG,forEachGRace,createfing,mcommoninit,gotraceback}
+        // @go size runtime.{allglen,allgptr} = 8
         let all_g = loads(&used("runtime.forEachGRace"), 8);
         let status = loads(&used("runtime.createfing"), 4);
         let header = loads(&used("runtime.goroutineheader"), 4);
@@ -144,6 +149,9 @@ fn loaded_and_published(references: &[Reference]) -> Option<u64> {
 }
 
 /// `runtime.firstmoduledata` begins with a pointer to the function table and one to its names.
+//
+// @go offset runtime.moduledata.pcHeader = 0
+// @go offset runtime.moduledata.funcnametab = 8
 fn find_module_data(known: &Known<'_>, relocations: &Relocations) -> Option<u64> {
     let (table, layout) = (known.table, known.module_data);
     let found = relocations.find(known.executable, table.address).into_iter();

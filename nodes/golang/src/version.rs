@@ -79,7 +79,22 @@ pub enum FunctionKind {
 }
 
 impl FunctionKind {
-    /// Source: `internal/abi/symtab.go`, FuncID, Go 1.21, 1.22 to 1.24, and 1.25 to 1.27.
+    /// Source: `internal/abi/symtab.go`, FuncID.
+    //
+    // @go const internal/abi.FuncIDNormal = 0
+    // @go const internal/abi.FuncID_asyncPreempt = 3
+    // @go const internal/abi.FuncID_cgocallback = 4
+    // @go const internal/abi.FuncID_corostart = none (1.21), 5 (1.22..)
+    // @go const internal/abi.FuncID_debugCallV2 = 5 (1.21), 6 (1.22..)
+    // @go const internal/abi.FuncID_gopanic = 9 (1.21), 10 (1.22..)
+    // @go const internal/abi.FuncID_handleAsyncEvent = 10 (1.21), 11 (1.22..)
+    // @go const internal/abi.FuncID_panicwrap = 14 (1.21), 15 (1.22..)
+    // @go const internal/abi.FuncID_runfinq = 16 (1.21), 17 (1.22..1.24), none (1.25..)
+    // @go const internal/abi.FuncID_runFinalizers = none (..1.24), 18 (1.25..)
+    // @go const internal/abi.FuncID_runCleanups = none (..1.24), 19 (1.25..)
+    // @go const internal/abi.FuncID_runtime_main = 17 (1.21), 18 (1.22..1.24), 17 (1.25..)
+    // @go const internal/abi.FuncID_sigpanic = 18 (1.21), 19 (1.22..1.24), 20 (1.25..)
+    // @go const internal/abi.FuncIDWrapper = 21 (1.21), 22 (1.22..1.24), 23 (1.25..)
     pub(crate) fn of(id: u8, minor: u32) -> Self {
         use FunctionKind::*;
         match (id, minor) {
@@ -114,7 +129,9 @@ impl FunctionKind {
         }
     }
 
-    /// Called by the signal handler in the place of an instruction, not by a call (`isInjectedCall`, traceback.go).
+    /// Called by the signal handler in the place of an instruction, not by a call.
+    //
+    // @go source runtime.(*unwinder).symPC
     pub(crate) fn is_injected(self) -> bool {
         matches!(self, FunctionKind::Sigpanic | FunctionKind::AsyncPreempt | FunctionKind::DebugCall)
     }

@@ -1,6 +1,8 @@
 //! Wait reasons by number, for builds whose `runtime.waitReasonStrings` cannot be found.
 //!
-//! Source: `waitReason` and `waitReasonStrings`, runtime/runtime2.go of the versions named.
+//! Source: runtime/runtime2.go of the versions named.
+//
+// @go strings runtime.waitReasonStrings = GO_1_23[..32] (1.21), GO_1_23[..37] (1.22), GO_1_23 (1.23), GO_1_24 (1.24), GO_1_25 (1.25), GO_1_26 (1.26..)
 
 /// All of a minor version, the newest for those that are newer.
 pub(crate) fn of_version(minor: u32) -> &'static [&'static str] {
