@@ -37,9 +37,18 @@ fuzz target seconds="60":
 bench *arguments:
     cargo bench --workspace --locked {{ arguments }}
 
-# The Go test programs over the matrix of versions and kinds
+# The Go test programs
 programs:
     tools/build-programs.sh
+
+# Every Go version and kind of build against Go's own tracebacks
+matrix:
+    programs="$(PROGRAMS=still MATRIX=all STILLFRAME_PROGRAMS="$(tools/build-programs.sh)-matrix" tools/build-programs.sh)" && \
+    STILLFRAME_PROGRAMS="$programs" cargo test --locked -p stillframe-tests --test differential -- --nocapture snapshots_agree
+
+# What the code assumes of Go's runtime, against the source of all releases
+facts:
+    cd tools/runtime-facts && go test ./... && go run . check
 
 # The generated code of the shop's services (needs protoc, protoc-gen-go and protoc-gen-go-grpc)
 proto:

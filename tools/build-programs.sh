@@ -10,7 +10,7 @@
 #
 #   PROGRAMS="still"  BUILDS="1.26.6:normal 1.26.6:pie"  tools/build-programs.sh
 #
-# builds these only, MATRIX=all the whole matrix. Kinds:
+# builds these only, MATRIX=all the whole matrix. VERSIONS=print prints the Go versions, and builds nothing. Kinds:
 #
 #   normal            no cgo
 #   w                 without debug information (-ldflags=-w)
@@ -29,6 +29,11 @@ sources=$root/tests/programs
 # The newest release of each minor version that was out when it was added, and others whose runtime differs from those.
 minors="1.21.13 1.22.10 1.23.9 1.24.11 1.25.5 1.26.6 1.27.3"
 patches="1.23.1 1.24.3 1.25.0 1.26.0 1.27.0"
+
+if [[ ${VERSIONS:-} == print ]]; then
+	echo "$minors $patches"
+	exit
+fi
 
 # Each version, each kind, and the newest versions in full.
 representative="1.21.13:normal 1.21.13:pie-stripped 1.21.13:cgo 1.22.10:stripped 1.22.10:cgo-pie-stripped

@@ -1,6 +1,6 @@
 //! Go's traceback text, taken apart: what SIGQUIT prints under `GOTRACEBACK=system`, and `runtime.Stack`.
 //!
-//! The forms are those of `goroutineheader`, `traceback2` and `printcreatedby` (runtime/traceback.go, Go 1.24 to 1.27).
+//! The forms are those of `goroutineheader`, `traceback2` and `printcreatedby` (runtime/traceback.go, Go 1.21 to 1.27).
 //! A line inside a goroutine that has none of these forms is an error, so that nothing is compared that was not understood.
 
 use std::collections::BTreeMap;
