@@ -7,6 +7,7 @@
 //! * [`process_state`]: what the kernel says of a process: stopped, traced, gone.
 //! * [`cluster`]: a coordinator and its nodes, on hosts of their own.
 //! * [`hosts`]: hosts on this machine.
+//! * [`comparison`]: what Go prints of a process beside what Stillframe does.
 //! * [`health`]: what the `busy` program says of itself.
 //! * [`planted`]: a captured process, made up, for tests of the tests.
 //! * [`table`]: tables of results, as text.
@@ -17,6 +18,7 @@
 
 pub mod agent;
 pub mod cluster;
+pub mod comparison;
 pub mod health;
 pub mod hosts;
 pub mod planted;

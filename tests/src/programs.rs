@@ -171,6 +171,12 @@ impl Running {
         running
     }
 
+    /// For a program that does not say when it is ready: what it says goes to `log`.
+    pub fn logged(command: &mut Command, log: &Path) -> Running {
+        let file = File::create(log).unwrap_or_else(|e| panic!("{}: {e}", log.display()));
+        Running::spawn(command, Stdio::from(file))
+    }
+
     /// As `start`, for a program that says nothing.
     pub fn silent(command: &mut Command) -> Running {
         Running::spawn(command, Stdio::null())

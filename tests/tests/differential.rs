@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use stillframe::traceback::function_name_for_print;
 use stillframe_node::capture::{Captures, Options, Source};
+use stillframe_tests::comparison::{Comparison, check_capture, compare_text, moved};
 use stillframe_tests::process_state::assert_free;
 use stillframe_tests::programs::{Kind, PATIENCE, Program, Running, pause, poll};
 use stillframe_tests::stillframe::{dump, freezer, snapshot};
 use stillframe_tests::table::table;
-use stillframe_tests::traceback::{self, Traceback, is_parked_state};
+use stillframe_tests::traceback::Traceback;
 use stillframe_tests::{planted, row, traceback as go};
 use stillframe_wire::facts::{Gap, Goroutine, ProcessFacts};
 
@@ -38,33 +39,6 @@ const AGE_MIN: Duration = Duration::from_secs(64);
 
 /// So few that they have started long before the first one's minute is over.
 const STARTED_TOGETHER: usize = 8;
-
-/// Of one process and one text.
-#[derive(Default)]
-struct Comparison {
-    goroutines: usize,
-    frames: usize,
-    /// Goroutines with elided frames, and with minutes in their header, among those compared.
-    elided: usize,
-    aged: usize,
-    /// goid, and why it was not compared.
-    not_compared: Vec<(u64, String)>,
-    differences: Vec<String>,
-}
-
-impl Comparison {
-    fn differ(&mut self, goid: u64, what: &str, captured: impl std::fmt::Debug, go: impl std::fmt::Debug) {
-        self.differences
-            .push(format!("goroutine {goid}: {what}:\n  captured {captured:?}\n  Go       {go:?}"));
-    }
-
-    fn counted(&mut self, goroutine: &go::Goroutine) {
-        self.goroutines += 1;
-        self.frames += goroutine.frames.len();
-        self.elided += usize::from(goroutine.elided.is_some());
-        self.aged += usize::from(goroutine.header.contains(" minutes"));
-    }
-}
 
 #[test]
 fn snapshots_agree_with_go() {
@@ -224,22 +198,9 @@ fn compare_stack(program: &Program, scene: Scene) -> (usize, Comparison) {
 
     for goid in users.iter().copied() {
         let Some(go) = text.get(&goid) else { continue };
-        let (Some(captured), Some(later)) = (before.get(&goid), after.get(&goid)) else {
-            comparison.differ(goid, "dumped", before.contains_key(&goid), after.contains_key(&goid));
-            continue;
-        };
-        let ran = if delivers_signals(go) {
-            Some("it delivered the SIGUSR1 that asked for the text".into())
-        } else {
-            moved(&captured.header, &later.header, go, captured.text != later.text)
-        };
-        if let Some(why) = ran {
-            comparison.not_compared.push((goid, why));
-            continue;
-        }
-        comparison.counted(go);
-        if captured.text != go.text {
-            comparison.differ(goid, "text", &captured.text, &go.text);
+        match (before.get(&goid), after.get(&goid)) {
+            (Some(captured), Some(later)) => compare_text(captured, later, go, &mut comparison),
+            (captured, later) => comparison.differ(goid, "dumped", captured.is_some(), later.is_some()),
         }
     }
     (users.len(), comparison)
@@ -295,19 +256,6 @@ fn compare_sigquit(program: &Program, mut scene: Scene) -> (usize, Comparison) {
     (facts.goroutines.len(), comparison)
 }
 
-/// What must hold of every capture of a program that stands still.
-fn check_capture(facts: &ProcessFacts, comparison: &mut Comparison) {
-    for gap in &facts.gaps {
-        comparison.differences.push(format!("a gap: {:?} {}: {}", gap.goid, gap.what, gap.reason));
-    }
-    for goroutine in &facts.goroutines {
-        let stop = &facts.stacks[goroutine.stack as usize].stop_reason;
-        if stop != "complete" {
-            comparison.differ(goroutine.goid, "stack", stop, "complete");
-        }
-    }
-}
-
 fn same_goroutines(
     captured: &BTreeSet<u64>,
     text: &BTreeMap<u64, &go::Goroutine>,
@@ -317,27 +265,6 @@ fn same_goroutines(
     for &goid in captured.symmetric_difference(&of_go) {
         comparison.differ(goid, "is there", captured.contains(&goid), text.get(&goid).map(|g| &g.text));
     }
-}
-
-/// Go's goroutine that hands signals to the program: a signal that asks for a text wakes it, and its wait starts anew.
-/// A collection may then give it the age that it had before (`markroot` in runtime/mgcmark.go sets `waitsince` to the
-/// start of the cycle before), so that two captures look the same.
-fn delivers_signals(go: &go::Goroutine) -> bool {
-    go.frames.first().is_some_and(|f| f.function == "os/signal.signal_recv")
-}
-
-/// Why a goroutine was not parked at both moments; `None` if it was. What the capture says is believed only where Go
-/// or a second capture says so, too.
-fn moved(first: &str, second: &str, go: &go::Goroutine, changed: bool) -> Option<String> {
-    if !go.is_parked() {
-        return Some(format!("Go printed it as {}; captured as {second}", go.header));
-    }
-    let (first_state, second_state) = (traceback::state(first), traceback::state(second));
-    if !is_parked_state(first_state) || !is_parked_state(second_state) {
-        return Some(format!("captured as {first}, then {second}; Go printed {}", go.header));
-    }
-    (changed || first_state != second_state)
-        .then(|| format!("changed between two captures: {first}, then {second}; Go printed {}", go.header))
 }
 
 /// Header, all frames and creator.
@@ -443,18 +370,4 @@ fn elided_frames_are_counted() {
     };
     assert_eq!(with(50, 150, 50), 0);
     assert_eq!((with(50, 149, 50), with(50, 151, 50), with(49, 150, 51)), (1, 1, 1));
-}
-
-#[test]
-fn only_what_go_or_a_second_capture_says_excuses_a_goroutine() {
-    let go = |header: &str| go::Goroutine { header: header.into(), ..go::Goroutine::default() };
-    let parked = go("[select]");
-    assert_eq!(moved("[select]", "[select]", &parked, false), None);
-    // Wrong in both captures: no excuse, a difference.
-    assert_eq!(moved("[chan receive]", "[chan receive]", &parked, false), None);
-    assert_eq!(moved("[select, 1 minutes]", "[select, 2 minutes]", &parked, false), None);
-    assert!(moved("[select]", "[select]", &go("[running]"), false).is_some());
-    assert!(moved("[chan receive]", "[select]", &parked, false).is_some());
-    assert!(moved("[runnable]", "[select]", &parked, false).is_some());
-    assert!(moved("[select]", "[select]", &parked, true).is_some());
 }

@@ -197,7 +197,7 @@ fn push_quoted(out: &mut String, c: char) {
         c => {
             let _ = match c as u32 {
                 ..0x7f => write!(out, "\\x{:02x}", c as u32),
-                ..0x10000 => write!(out, "\\u{:04x}", c as u32),
+                0x7f..0x10000 => write!(out, "\\u{:04x}", c as u32),
                 _ => write!(out, "\\U{:08x}", c as u32),
             };
         }
