@@ -8,6 +8,7 @@
 //! * [`cluster`]: a coordinator and its nodes, on hosts of their own.
 //! * [`hosts`]: hosts on this machine.
 //! * [`comparison`]: what Go prints of a process beside what Stillframe does.
+//! * [`containers`]: containers, by runc.
 //! * [`health`]: what the `busy` program says of itself.
 //! * [`planted`]: a captured process, made up, for tests of the tests.
 //! * [`table`]: tables of results, as text.
@@ -19,6 +20,7 @@
 pub mod agent;
 pub mod cluster;
 pub mod comparison;
+pub mod containers;
 pub mod health;
 pub mod hosts;
 pub mod planted;

@@ -61,7 +61,7 @@ fn privilege(privileged: bool) -> Check {
     } else {
         (Outcome::Warning, "no CAP_SYS_PTRACE: only processes of this user can be captured")
     };
-    let remedy = "run as root, or: setcap cap_sys_ptrace=ep $(which stillframe)";
+    let remedy = "run as root, or: setcap cap_sys_ptrace,cap_dac_read_search=ep $(which stillframe)";
     check("privilege", outcome, detail, remedy)
 }
 

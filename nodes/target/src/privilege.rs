@@ -77,6 +77,12 @@ pub(crate) fn may_trace_all() -> bool {
     caps::has_cap(None, CapSet::Effective, Capability::CAP_SYS_PTRACE).unwrap_or(false)
 }
 
+/// Whether it may read the files of all users.
+pub(crate) fn may_read_all() -> bool {
+    let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
+    has(Capability::CAP_DAC_READ_SEARCH) || has(Capability::CAP_DAC_OVERRIDE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

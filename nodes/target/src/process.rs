@@ -34,7 +34,7 @@ impl ProcessError {
         if proc_files::is_gone(&source) {
             ProcessError::NotFound { pid }
         } else if source.kind() == io::ErrorKind::PermissionDenied {
-            ProcessError::Denied { pid, file: file.into(), remedy: remedy::for_denied_tracing() }
+            ProcessError::Denied { pid, file: file.into(), remedy: remedy::for_denied_file() }
         } else {
             ProcessError::Unreadable { pid, file: file.into(), source }
         }
