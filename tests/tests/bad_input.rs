@@ -12,7 +12,7 @@ use serde_json::Value;
 use stillframe_target::freeze::freeze;
 use stillframe_target::process;
 use stillframe_tests::process_state::{assert_free, threads};
-use stillframe_tests::programs::{PATIENCE, Program, Running, pause, poll};
+use stillframe_tests::programs::{Kind, PATIENCE, Program, Running, pause, poll};
 use stillframe_tests::stillframe::{Ran, binary, run_command, snapshot};
 use tempfile::TempDir;
 
@@ -253,47 +253,69 @@ fn a_process_may_exec_at_any_time() {
     println!("exit codes of {ROUNDS} snapshots of a process that execs: {:?}", counts(&codes));
 }
 
+/// A copy of a program that says of itself that another Go built it: a text of the same length, in the place where a build
+/// says its version (debug/buildinfo).
+fn of_version(program: &Program, version: &str, folder: &Path) -> PathBuf {
+    let mut bytes = std::fs::read(&program.path).unwrap();
+    let magic = b"\xff Go buildinf:";
+    let at = bytes.windows(magic.len()).position(|w| w == magic).unwrap() + 32;
+    let said = usize::from(bytes[at]);
+    assert_eq!(&bytes[at + 1..=at + said], program.version.as_bytes());
+    assert_eq!(said, version.len(), "choose a version of the same length");
+    bytes[at + 1..=at + said].copy_from_slice(version.as_bytes());
+    let path = folder.join(version);
+    std::fs::write(&path, bytes).unwrap();
+    open_to_all(&path);
+    path
+}
+
 #[test]
 fn an_older_and_a_newer_go_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let program = Program::any("many");
-    // The same length, in the place where a build says its version (debug/buildinfo).
-    for version in ["go1.22.9", "go1.99.9"] {
-        let mut bytes = std::fs::read(&program.path).unwrap();
-        let magic = b"\xff Go buildinf:";
-        let at = bytes.windows(magic.len()).position(|w| w == magic).unwrap() + 32;
-        let said = usize::from(bytes[at]);
-        assert_eq!(&bytes[at + 1..=at + said], program.version.as_bytes());
-        assert_eq!(said, version.len(), "choose a version of the same length");
-        bytes[at + 1..=at + said].copy_from_slice(version.as_bytes());
-        let path = folder.path().join(version);
-        std::fs::write(&path, bytes).unwrap();
-        open_to_all(&path);
+    for version in ["go1.20.9", "go1.99.9"] {
+        let path = of_version(&Program::any("many"), version, folder.path());
         let target = Running::start(Command::new(&path).arg("10"), None);
         refused_process(target.pid(), UNSUPPORTED, &[version, "rebuild"]);
     }
 }
 
 #[test]
-fn a_real_go_1_22_is_refused() {
+fn a_release_that_is_not_known_needs_its_debug_information() {
     let folder = tempfile::tempdir().unwrap();
-    match build_execs(folder.path(), "go1.22.10", &[]) {
-        Ok(execs) => {
-            let target = Running::start(Command::new(execs).arg("hold"), None);
-            refused_process(target.pid(), UNSUPPORTED, &["go1.22.10", "rebuild"]);
-        }
-        Err(why) => println!("no Go 1.22 can be had here, so that only a made-up one was refused: {why}"),
-    }
+    let all = Program::all("many");
+    let of =
+        |kind: Kind| all.iter().rfind(|p| p.kind == kind && p.version.len() == "go1.27rc".len()).unwrap();
+    let stripped = of_version(of(Kind::Stripped), "go1.27rc", folder.path());
+    let target = Running::start(Command::new(&stripped).arg("10"), None);
+    refused_process(target.pid(), UNSUPPORTED, &["go1.27rc", "debug information", "-ldflags"]);
+    let normal = of_version(of(Kind::Normal), "go1.26rc", folder.path());
+    let target = Running::start(Command::new(&normal).arg("10"), None);
+    let ran = snapshot(target.pid(), &folder.path().join("out.db"));
+    assert_eq!(ran.code, Some(WHOLE), "{ran:?}");
+    assert_free(target.pid(), "go1.26rc");
 }
 
+/// Another release's structures would be wrong ones: that shows on the process, and nothing is guessed.
 #[test]
-fn stripped_builds_are_refused_by_name() {
-    for flags in ["-ldflags=-s -w", "-ldflags=-w", "-ldflags=-s"] {
-        let folder = tempfile::tempdir().unwrap();
-        let execs = build_execs(folder.path(), &newest(), &[flags]).unwrap();
-        let target = Running::start(Command::new(execs).arg("hold"), None);
-        refused_process(target.pid(), UNSUPPORTED, &["-ldflags", "strip"]);
-    }
+fn a_program_that_is_not_of_its_release_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::all("many").into_iter().rfind(|p| p.kind == Kind::Stripped && p.minor() == 27);
+    let path = of_version(&program.unwrap(), "go1.22.1", folder.path());
+    let target = Running::start(Command::new(&path).arg("10"), None);
+    refused_process(target.pid(), UNSUPPORTED, &["go1.22.1"]);
+}
+
+/// UPX leaves its header in the place of the program's own (see `is_packed`); here it stands in the padding of the ELF header.
+#[test]
+fn a_packed_program_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = std::fs::read("/bin/sleep").unwrap();
+    bytes[9..13].copy_from_slice(b"UPX!");
+    let path = folder.path().join("packed");
+    std::fs::write(&path, bytes).unwrap();
+    open_to_all(&path);
+    let target = Running::silent(Command::new(&path).arg("600"));
+    refused_process(target.pid(), UNSUPPORTED, &["UPX", "upx -d"]);
 }
 
 /// `snapshot --core` of what is no core file: the executable is read first.

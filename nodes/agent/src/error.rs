@@ -83,6 +83,7 @@ impl CaptureError {
             }
             CaptureError::Build { source, .. } => of_build(source, ExitClass::NotGo),
             CaptureError::CoreBuild { source, .. } => of_build(source, ExitClass::BadFile),
+            CaptureError::Runtime { source: RuntimeError::OtherRuntime { .. }, .. } => ExitClass::Unsupported,
             CaptureError::File { .. } | CaptureError::Core(_) | CaptureError::OtherExecutable { .. } => {
                 ExitClass::BadFile
             }
