@@ -86,12 +86,15 @@ mirror! {
         gopc: "gopc",
         startpc: "startpc",
         labels: "labels",
+        waiting: "waiting",
     } where {
         // 1.24.
         sync_group: "syncGroup",
         // 1.25 and later.
         bubble: "bubble",
         running_cleanups: "runningCleanups",
+        // 1.26 and later.
+        secret: "secret",
     }
 }
 
@@ -119,6 +122,16 @@ mirror! {
 }
 
 mirror! {
+    /// A goroutine in a queue of waiters (runtime/runtime2.go).
+    Sudog = "runtime.sudog" { elem: "elem", waitlink: "waitlink", c: "c" }
+}
+
+mirror! {
+    /// A channel (runtime/chan.go).
+    Channel = "runtime.hchan" { elemsize: "elemsize" }
+}
+
+mirror! {
     /// What the linker tells the runtime of a module (runtime/symtab.go).
     ModuleData = "runtime.moduledata" {
         pc_header: "pcHeader",
@@ -140,6 +153,8 @@ pub(crate) struct Layouts {
     pub(crate) gobuf: Gobuf,
     pub(crate) stack: StackBounds,
     pub(crate) module_data: ModuleData,
+    pub(crate) sudog: Sudog,
+    pub(crate) channel: Channel,
     /// `synctestBubble.id`.
     //
     // @go size runtime.synctestBubble.id = none (..1.24), 8 (1.25..)
@@ -152,12 +167,14 @@ pub(crate) struct Layouts {
 
 impl Layouts {
     /// Names of the types whose layout is needed.
-    pub(crate) const TYPES: [&str; 7] = [
+    pub(crate) const TYPES: [&str; 9] = [
         "runtime.g",
         "runtime.m",
         "runtime.gobuf",
         "runtime.stack",
         "runtime.moduledata",
+        "runtime.sudog",
+        "runtime.hchan",
         "runtime.synctestBubble",
         "runtime.synctestGroup",
     ];
@@ -173,6 +190,8 @@ impl Layouts {
             gobuf: Gobuf::load(structures)?,
             stack: StackBounds::load(structures)?,
             module_data: ModuleData::load(structures)?,
+            sudog: Sudog::load(structures)?,
+            channel: Channel::load(structures)?,
             bubble_id: field("runtime.synctestBubble", "id"),
             sync_group_root: field("runtime.synctestGroup", "root"),
         })

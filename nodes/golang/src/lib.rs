@@ -23,6 +23,7 @@ mod records;
 mod references;
 mod relocations;
 mod start;
+mod steps;
 mod traceback;
 mod unwind;
 mod validation;
