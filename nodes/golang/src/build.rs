@@ -10,6 +10,7 @@ use crate::dwarf::{DebugInfo, Evidence, calls};
 use crate::executable::{Bytes, Executable, ExecutableError};
 use crate::function_table::{FunctionTable, FunctionTableError, Functions, SECTIONS};
 use crate::gap::Gap;
+use crate::hash::fnv1a;
 use crate::layout::{LayoutError, Layouts};
 use crate::layout_table;
 use crate::relocations::Relocations;
@@ -215,11 +216,4 @@ fn build_id(executable: &Executable) -> String {
             format!("fnv:{:016x}", fnv1a(bytes))
         }
     }
-}
-
-/// FNV-1a, 64 bits (RFC 9923).
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }

@@ -39,7 +39,8 @@ pub enum Location {
     Address(u64),
     /// In a register, by DWARF number.
     Register(u16),
-    /// One behind the other.
+    /// One behind the other, as long as the value. A part that the compiler dropped is missing as
+    /// [`Gap::OptimizedOutInPart`](crate::gap::Gap::OptimizedOutInPart), padding as `OptimizedOut`.
     Pieces(Vec<Piece>),
     /// Nowhere, and why.
     Missing(crate::gap::Gap),

@@ -64,7 +64,7 @@ impl Question<'_, '_> {
             let inner = *chain.last().unwrap_or(&0);
             if matches!(scope.kind, ScopeKind::Inlined { .. })
                 && chain.len() < NESTING_MAX
-                && self.function_of(scope.parent) == inner
+                && self.function.call_of(scope.parent) == inner
                 && scope.ranges.iter().any(|range| range.contains(&self.pc))
             {
                 chain.push(index);
@@ -94,16 +94,6 @@ impl Question<'_, '_> {
         frames
     }
 
-    /// The function, or inlined call, that a scope is part of.
-    fn function_of(&self, scope: usize) -> usize {
-        let scopes = &self.function.scopes;
-        let mut at = scope;
-        while let Some(ScopeKind::Block) = scopes.get(at).map(|scope| &scope.kind) {
-            at = scopes[at].parent;
-        }
-        at
-    }
-
     fn name(&self, scope: usize) -> &str {
         match self.function.scopes.get(scope).map(|scope| &scope.kind) {
             Some(ScopeKind::Function { name } | ScopeKind::Inlined { name }) => name,
@@ -116,6 +106,9 @@ impl Question<'_, '_> {
         for &scope in &frame.scopes {
             for declared in self.function.variables.iter().filter(|v| v.scope == scope) {
                 self.open.spend(1)?;
+                if declared.is_split_part() {
+                    continue;
+                }
                 let (name, through) = match declared.name.strip_prefix('&') {
                     Some(name) => (name, true),
                     None => (declared.name.as_str(), false),
@@ -123,7 +116,6 @@ impl Question<'_, '_> {
                 names.push(Named { name, through, declared });
             }
         }
-        drop_split_parts(&mut names);
         let mut found: Vec<(usize, Variable)> = Vec::new();
         let mut position = rustc_hash::FxHashMap::<&str, usize>::default();
         for named in &names {
@@ -300,12 +292,6 @@ struct Named<'f> {
     declared: &'f Declared,
 }
 
-/// The slots of split values are variables of their own (`x.ptr`, `x.field`, `x[0]`), beside the whole: nothing says when
-/// they are written.
-fn drop_split_parts(names: &mut Vec<Named<'_>>) {
-    names.retain(|named| named.name == ".dict" || !named.name.contains(['.', '[']));
-}
-
 /// A variable that was moved to the heap has two entries: itself, and its address.
 fn same_scope(one: &mut Variable, other: Variable) {
     let first_is_found = !matches!(one.location, Location::Missing(_));
@@ -338,18 +324,19 @@ fn pieces(size: u64, leaves: &[Leaf], parts: &[(u64, Option<Location>)]) -> Opti
     if let Some(start) = start.filter(|&start| is_at(start)) {
         return Some(Location::Frame(start));
     }
-    let nowhere = || Location::Missing(Gap::OptimizedOut);
+    let padding_between = || Location::Missing(Gap::OptimizedOut);
+    let dropped = || Location::Missing(Gap::OptimizedOutInPart);
     let mut pieces = Vec::with_capacity(parts.len());
     let mut behind = 0;
     for (part, leaf) in parts.iter().zip(leaves) {
         if let Some(padding) = leaf.offset.checked_sub(behind).filter(|&padding| padding > 0) {
-            pieces.push(Piece { length: padding, location: nowhere() });
+            pieces.push(Piece { length: padding, location: padding_between() });
         }
-        pieces.push(Piece { length: leaf.length, location: part.1.clone().unwrap_or_else(nowhere) });
+        pieces.push(Piece { length: leaf.length, location: part.1.clone().unwrap_or_else(dropped) });
         behind = leaf.offset.checked_add(leaf.length)?;
     }
     if let Some(padding) = size.checked_sub(behind).filter(|&padding| padding > 0) {
-        pieces.push(Piece { length: padding, location: nowhere() });
+        pieces.push(Piece { length: padding, location: padding_between() });
     }
     Some(Location::Pieces(pieces))
 }

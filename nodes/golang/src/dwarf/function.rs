@@ -144,6 +144,28 @@ impl Function {
     }
 }
 
+impl Function {
+    /// The function (0), or the call inlined into it, that a scope is part of.
+    pub(super) fn call_of(&self, scope: usize) -> usize {
+        let mut at = scope;
+        // A parent stands before its children.
+        while let Some(Scope { kind: ScopeKind::Block, parent, .. }) = self.scopes.get(at)
+            && *parent < at
+        {
+            at = *parent;
+        }
+        at
+    }
+}
+
+impl Declared {
+    /// The slots of split values are variables of their own (`x.ptr`, `x.field`, `x[0]`), beside the whole: nothing says
+    /// when they are written.
+    pub(super) fn is_split_part(&self) -> bool {
+        self.name != ".dict" && self.name.contains(['.', '['])
+    }
+}
+
 fn too_large(offset: u64) -> Gap {
     Gap::DamagedDebugInfo(format!("the function at {offset:#x} is too large"))
 }

@@ -16,8 +16,11 @@ mod function;
 mod functions;
 mod layout;
 mod location;
+mod named_types;
 mod package_variables;
 mod sections;
+mod survey;
+mod type_index;
 mod types;
 mod unit;
 
@@ -37,6 +40,8 @@ pub use package_variables::PackageVariable;
 pub(crate) use package_variables::RUNTIME;
 pub use sections::Section;
 use sections::{Open, Sections};
+pub use survey::{Survey, Surveyed};
+use type_index::TypeIndex;
 use types::Resolved;
 use unit::Units;
 
@@ -53,6 +58,8 @@ pub struct DebugInfo {
     types: Mutex<FxHashMap<u64, Arc<Type>>>,
     functions: Mutex<FxHashMap<u64, Arc<Function>>>,
     unit_functions: Mutex<FxHashMap<u64, Arc<UnitFunctions>>>,
+    type_index: OnceLock<Result<TypeIndex, Gap>>,
+    indexing: Mutex<()>,
 }
 
 /// What the function table knows of a program counter, beside debug information.
@@ -129,6 +136,8 @@ impl DebugInfo {
             types: Mutex::default(),
             functions: Mutex::default(),
             unit_functions: Mutex::default(),
+            type_index: OnceLock::new(),
+            indexing: Mutex::default(),
         }
     }
 
