@@ -10,33 +10,31 @@
 //! Values are taken only from stacks that are whole: of any other it is not sure whose frame it is.
 
 mod blocks;
+mod captured;
 mod frames;
 mod pending;
+mod rounds;
 mod sites;
-mod tasks;
 
-use std::rc::Rc;
+pub use captured::{Captured, Cell, Problem, Row, Table};
 
 use crate::gap::Gap;
-use crate::memory::{Memory, Range};
+use crate::gather::{Expected, gather};
+use crate::memory::Memory;
 use crate::probe::ProbeSet;
 use crate::records::GRecord;
 use crate::runtime::Runtime;
 use crate::start::Start;
+use crate::steps::Steps;
 use crate::thread::Registers;
 use crate::unwind::StackBytes;
-use crate::value::{Limits, Value};
+use crate::value::{Limits, Redact};
 
-use blocks::Blocks;
+use rounds::Rounds;
 use sites::Sites;
-use tasks::Task;
 
-/// Pointers that are followed one after the other.
-const ROUNDS_MAX: usize = 64;
-/// `process_vm_readv` takes this many ranges at once (UIO_MAXIOV, readv(2)).
-const READ_RANGES_MAX: usize = 1024;
 /// Frames of one process that probes are about.
-const ROWS_MAX: usize = 1 << 20;
+pub const ROWS_MAX: usize = 1 << 20;
 
 /// A goroutine, and from where its stack is unwound.
 pub(crate) struct Standing<'a> {
@@ -47,50 +45,82 @@ pub(crate) struct Standing<'a> {
     pub(crate) bytes: StackBytes<'a>,
 }
 
-/// What the probes brought of one process.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Captured {
-    pub tables: Vec<Table>,
-    pub rows: Vec<Row>,
-    /// Expressions that do not fit the program: the probe, the expression's name, what is wrong.
-    pub problems: Vec<(String, String, String)>,
-    /// Frames beyond the limit.
-    pub left_out: usize,
-}
-
-/// The columns of a probe's rows. A probe that names no expressions has other ones for each function.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Table {
-    pub probe: String,
-    pub columns: Vec<String>,
-}
-
-/// What a probe brought of one frame.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// Index into [`Captured::tables`].
-    pub table: u32,
-    pub goid: u64,
-    /// In the goroutine's stack: 0 is the innermost frame.
-    pub depth: u32,
-    /// One for each column.
-    pub cells: Vec<Cell>,
-}
-
-/// The value of one expression.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cell {
-    /// Its Go type, where that is known.
-    pub of: Option<Rc<str>>,
-    pub value: Value,
-    pub address: Option<u64>,
+/// What is to be captured, and under which conditions.
+pub struct Order<'a> {
+    pub sets: &'a [ProbeSet],
+    /// The file name of the process's executable.
+    pub program: &'a str,
+    pub redact: &'a dyn Redact,
+    pub limits: Limits,
+    /// Why no value leaves this host; `None`: they do.
+    pub refused: Option<&'a str>,
+    /// Now, for `since`: Unix nanoseconds.
+    pub now_unix_ns: i64,
 }
 
 /// The probes of one order, for one process.
 pub struct Probing<'a> {
     runtime: &'a Runtime<'a>,
+    order: &'a Order<'a>,
+    steps: Steps<'a>,
     sites: Sites<'a>,
-    limits: Limits,
     warming: bool,
     captured: Captured,
+}
+
+impl<'a> Probing<'a> {
+    /// `None`: no probe is about this program.
+    pub fn new(runtime: &'a Runtime<'a>, order: &'a Order<'a>) -> Option<Self> {
+        let sites = Sites::new(runtime, order)?;
+        Some(Probing {
+            runtime,
+            order,
+            steps: Steps::new(&runtime.functions),
+            sites,
+            warming: false,
+            captured: Captured::default(),
+        })
+    }
+
+    /// Looks up what is where goroutines stand at present. The process runs meanwhile: what is read is good for nothing
+    /// else.
+    pub fn warm(&mut self, memory: &dyn Memory, expected: &Expected) {
+        self.warming = true;
+        gather(self.runtime, memory, &[], expected, Some(&mut *self), &|| true);
+        self.warming = false;
+    }
+
+    /// Finds the frames, and reads values. Whether there was time for all of it.
+    pub(crate) fn read(
+        &mut self,
+        standing: &[Standing<'_>],
+        memory: &dyn Memory,
+        still: &dyn Fn() -> bool,
+    ) -> bool {
+        let mut rounds = Rounds::new(self.runtime, self.order, standing);
+        for index in 0..standing.len() {
+            rounds.find(index, &self.steps, &mut self.sites);
+        }
+        if self.warming {
+            return true;
+        }
+        let whole = rounds.read(memory, still);
+        rounds.finish(&mut self.captured, whole);
+        whole
+    }
+
+    /// What it brought.
+    pub fn finish(mut self) -> Captured {
+        self.captured.tables = self.sites.tables();
+        self.captured.problems = self.sites.problems();
+        self.captured
+    }
+}
+
+/// Why values of a goroutine are not to be had.
+fn refusal(order: &Order<'_>, g: &GRecord) -> Option<Gap> {
+    match order.refused {
+        Some(why) => Some(Gap::Policy(why.to_owned())),
+        None => g.secret.then_some(Gap::Secret),
+    }
 }
