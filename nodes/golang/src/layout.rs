@@ -127,11 +127,6 @@ mirror! {
 }
 
 mirror! {
-    /// A channel (runtime/chan.go).
-    Channel = "runtime.hchan" { elemsize: "elemsize" }
-}
-
-mirror! {
     /// What the linker tells the runtime of a module (runtime/symtab.go).
     ModuleData = "runtime.moduledata" {
         pc_header: "pcHeader",
@@ -141,10 +136,32 @@ mirror! {
         etext: "etext",
         gofunc: "gofunc",
         next: "next",
+        types: "types",
+        etypes: "etypes",
     }
 }
 
-// @go size runtime.moduledata.{pcHeader,minpc,text,etext,gofunc,next} = 8
+mirror! {
+    /// A channel (runtime/chan.go).
+    Channel = "runtime.hchan" {
+        qcount: "qcount",
+        dataqsiz: "dataqsiz",
+        buf: "buf",
+        elemsize: "elemsize",
+        closed: "closed",
+        recvx: "recvx",
+    } where {
+        // 1.23 and later.
+        timer: "timer",
+    }
+}
+
+// @go size runtime.hchan.{qcount,dataqsiz,buf,recvx} = 8
+// @go size runtime.hchan.timer = none (..1.22), 8 (1.23..)
+// @go size runtime.hchan.elemsize = 2
+// @go size runtime.hchan.closed = 4
+
+// @go size runtime.moduledata.{pcHeader,minpc,text,etext,gofunc,next,types,etypes} = 8
 /// All of them, for one build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layouts {
