@@ -43,6 +43,7 @@ pub mod memory;
 pub mod package;
 pub mod place;
 pub mod probe;
+pub mod probing;
 pub mod runtime;
 pub mod similar;
 pub mod thread;

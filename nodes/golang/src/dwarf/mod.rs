@@ -10,6 +10,7 @@
 //! Not here: reading values (`value`), and where debug information of stripped builds comes from (the node).
 
 pub(crate) mod calls;
+mod closures;
 mod entry;
 mod frames;
 mod function;
