@@ -5,9 +5,10 @@ use thiserror::Error;
 use crate::build_info::BuildInfo;
 use crate::debug_info::{DebugInfoError, RuntimeInfo};
 use crate::executable::{Bytes, Executable, ExecutableError};
-use crate::function_table::{FunctionTable, FunctionTableError, Functions, SECTIONS};
+use crate::function_table::{FunctionTable, FunctionTableError, SECTIONS};
 use crate::layout::{LayoutError, Layouts};
 use crate::layout_table;
+use crate::modules::Functions;
 use crate::variables::{Known, Variables};
 use crate::version::{MINOR_NEWEST, MINOR_OLDEST};
 

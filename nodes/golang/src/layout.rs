@@ -127,11 +127,13 @@ mirror! {
         text: "text",
         etext: "etext",
         gofunc: "gofunc",
+        pclntable: "pclntable",
         next: "next",
     }
 }
 
 // @go size runtime.moduledata.{pcHeader,minpc,text,etext,gofunc,next} = 8
+// @go size runtime.moduledata.pclntable = 24
 /// All of them, for one build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layouts {
