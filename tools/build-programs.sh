@@ -3,6 +3,7 @@
 # that the tests want, outside the clone:
 #
 #   $STILLFRAME_PROGRAMS/<program>-<go version>-<kind>     still-1.26.6-pie
+#   $STILLFRAME_PROGRAMS/<program>-arm64-<go version>-<kind>
 #
 # and prints that folder on standard output. What is there already is left. Without
 # STILLFRAME_PROGRAMS the folder is named after a hash of the sources, so that
@@ -57,13 +58,19 @@ whole() {
 # The programs that take long to test.
 some="1.21.13:normal 1.22.10:cgo 1.23.9:stripped 1.24.11:cgo 1.25.5:pie 1.26.6:normal 1.26.6:cgo 1.27.3:stripped 1.27.3:cgo"
 
-read -ra programs <<<"${PROGRAMS:-still busy many}"
+# For arm64, where they are run by an emulator.
+foreign="1.21.13:normal 1.22.10:pie-stripped 1.23.9:stripped 1.24.11:bare 1.25.5:pie 1.26.6:stripped 1.27.3:normal 1.27.3:stripped"
+
+native=$(go env GOARCH)
+read -ra programs <<<"${PROGRAMS:-still still-arm64 busy many}"
 
 builds_of() { # program
 	if [[ ${MATRIX:-} == all && $1 == still ]]; then
 		whole
 	elif [[ $1 == still ]]; then
 		echo "${BUILDS:-$representative}"
+	elif [[ $1 == *-arm64 ]]; then
+		echo "${BUILDS:-$foreign}"
 	else
 		echo "${BUILDS:-$some}"
 	fi
@@ -86,7 +93,11 @@ build() { # program version kind
 	local program=$1 version=$2 kind=$3
 	local target=$programs_dir/$program-$version-$kind
 	[[ -x $target ]] && return
-	local flags=() cgo=0
+	local flags=() cgo=0 architecture=$native
+	if [[ $program == *-arm64 ]]; then
+		architecture=arm64
+		program=${program%-arm64}
+	fi
 	case $kind in
 	normal | w | stripped | bare | pie | pie-stripped | cgo | cgo-pie-stripped | race | trimpath) ;;
 	*)
@@ -107,8 +118,8 @@ build() { # program version kind
 	local unfinished
 	unfinished=$(mktemp "$target.XXXXXX")
 	sed "s/^go .*/go ${version%.*}/" "$sources/$program/go.mod" >"$unfinished.mod"
-	if ! (cd "$sources/$program" && GOTOOLCHAIN=go$version GOWORK=off GOFLAGS=-buildvcs=false CGO_ENABLED=$cgo \
-		go build -modfile="$unfinished.mod" ${flags[@]+"${flags[@]}"} -o "$unfinished" .); then
+	if ! (cd "$sources/$program" && GOTOOLCHAIN=go$version GOWORK=off GOFLAGS=-buildvcs=false GOARCH=$architecture \
+		CGO_ENABLED=$cgo go build -modfile="$unfinished.mod" ${flags[@]+"${flags[@]}"} -o "$unfinished" .); then
 		rm -f "$unfinished" "$unfinished.mod"
 		echo "build-programs: $program with Go $version ($kind) failed" >&2
 		return 1

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use stillframe_golang::build::Build;
+use stillframe_golang::build::{Build, BuildError};
 use stillframe_golang::decode::decode;
-use stillframe_golang::executable::Bytes;
+use stillframe_golang::executable::{Bytes, Executable};
 use stillframe_golang::gather::{Expected, gather, thread_records};
+use stillframe_golang::libraries::go_libraries;
 use stillframe_golang::memory::Memory;
 use stillframe_golang::runtime::Runtime;
 use stillframe_target::core::CoreFile;
@@ -190,12 +191,23 @@ impl Captures {
             return Ok(Arc::clone(build));
         }
         let bytes: Bytes = Arc::new(executable.read(0, executable.length())?);
-        let build =
-            Build::read(bytes).map_err(|source| CaptureError::Build { pid, exe: exe.to_owned(), source })?;
+        let build = Build::read(Arc::clone(&bytes)).map_err(|source| match go_library(target, bytes) {
+            Some(library) if source == BuildError::NotGo => {
+                CaptureError::GoLibrary { pid, exe: exe.to_owned(), library }
+            }
+            _ => CaptureError::Build { pid, exe: exe.to_owned(), source },
+        })?;
         let build = Arc::new(build);
         known().insert(identity, Arc::clone(&build));
         Ok(build)
     }
+}
+
+/// A library with a Go runtime that a program has loaded which is not Go itself.
+fn go_library(target: &Target, exe: Bytes) -> Option<String> {
+    let executable = Executable::parse(exe).ok()?;
+    let bias = executable.load_bias(target.auxiliary().ok()?.entry()?);
+    go_libraries(&executable, target.memory(), bias).into_iter().next().map(|library| library.name)
 }
 
 /// What fails on a process that ends or becomes another program meanwhile fails because of that.

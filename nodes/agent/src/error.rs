@@ -22,6 +22,10 @@ pub enum CaptureError {
     KernelThread { pid: u32 },
     #[error("pid {pid} ({exe}): {source}")]
     Build { pid: u32, exe: String, source: BuildError },
+    #[error(
+        "pid {pid} ({exe}): not a Go executable, and the Go runtime of the library {library} (-buildmode=c-shared) is not captured: Stillframe captures programs whose executable is Go"
+    )]
+    GoLibrary { pid: u32, exe: String, library: String },
     #[error(transparent)]
     Executable(#[from] ExecutableError),
     #[error("pid {pid}: {source}")]
@@ -87,7 +91,10 @@ impl CaptureError {
             }
             CaptureError::Build { source, .. } => of_build(source, ExitClass::NotGo),
             CaptureError::CoreBuild { source, .. } => of_build(source, ExitClass::BadFile),
-            CaptureError::Runtime { source: RuntimeError::OtherRuntime { .. }, .. } => ExitClass::Unsupported,
+            CaptureError::GoLibrary { .. }
+            | CaptureError::Runtime { source: RuntimeError::OtherRuntime { .. }, .. } => {
+                ExitClass::Unsupported
+            }
             CaptureError::File { .. } | CaptureError::Core(_) | CaptureError::OtherExecutable { .. } => {
                 ExitClass::BadFile
             }

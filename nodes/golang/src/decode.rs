@@ -293,6 +293,10 @@ impl<'a> Decoder<'a> {
         let on_thread = matches!(g.status, Status::Running | Status::Syscall);
         let lossy = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
         let created_by = self.created_by(g);
+        if created_by.is_none() && g.go_pc != 0 {
+            let reason = format!("program counter {:#x} of its go statement is in no Go function", g.go_pc);
+            self.miss(Some(g.goid), "creator", reason);
+        }
         let start_function = start.map(|f| self.function(&f));
         self.goroutines.push(Goroutine {
             goid: g.goid,
@@ -520,6 +524,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn finish(mut self) -> Goroutines {
+        self.missing.extend(self.runtime.missing.iter().cloned());
         if let Some(why) = &self.runtime.threads_unknown {
             self.miss(
                 None,

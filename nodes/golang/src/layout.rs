@@ -135,6 +135,7 @@ mirror! {
         text: "text",
         etext: "etext",
         gofunc: "gofunc",
+        pclntable: "pclntable",
         next: "next",
         types: "types",
         etypes: "etypes",
@@ -162,6 +163,7 @@ mirror! {
 // @go size runtime.hchan.closed = 4
 
 // @go size runtime.moduledata.{pcHeader,minpc,text,etext,gofunc,next,types,etypes} = 8
+// @go size runtime.moduledata.pclntable = 24
 /// All of them, for one build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layouts {

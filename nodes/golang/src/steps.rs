@@ -4,7 +4,8 @@ use std::cell::RefCell;
 
 use rustc_hash::FxHashMap;
 
-use crate::function_table::{Function, Functions};
+use crate::function_table::Function;
+use crate::modules::Functions;
 
 /// Program counters of one process that are kept. A Go program of 100 MB of text has fewer calls.
 const STEPS_MAX: usize = 4 << 20;

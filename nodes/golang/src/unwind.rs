@@ -14,7 +14,8 @@
 use std::fmt;
 
 use crate::executable::Architecture;
-use crate::function_table::{Function, Functions};
+use crate::function_table::Function;
+use crate::modules::Functions;
 use crate::start::Start;
 use crate::steps::Steps;
 use crate::version::FunctionKind;

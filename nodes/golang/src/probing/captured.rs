@@ -15,7 +15,7 @@ pub struct Captured {
 }
 
 /// An expression that does not fit the program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     pub probe: String,
     pub function: String,

@@ -11,6 +11,7 @@
 
 mod blocks;
 mod captured;
+mod code;
 mod frames;
 mod pending;
 mod rounds;
@@ -104,15 +105,15 @@ impl<'a> Probing<'a> {
         if self.warming {
             return true;
         }
-        let whole = rounds.read(memory, still);
-        rounds.finish(&mut self.captured, whole);
+        let process = &self.sites.process;
+        let whole = rounds.read(process, memory, still);
+        rounds.finish(process, &mut self.captured, whole);
         whole
     }
 
     /// What it brought.
     pub fn finish(mut self) -> Captured {
-        self.captured.tables = self.sites.tables();
-        self.captured.problems = self.sites.problems();
+        (self.captured.tables, self.captured.problems) = self.sites.finish();
         self.captured
     }
 }

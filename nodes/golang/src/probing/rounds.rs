@@ -14,7 +14,7 @@ use super::blocks::{Blocks, View};
 use super::captured::{Captured, Cell, Row};
 use super::frames::registers;
 use super::pending::receive_slots;
-use super::sites::{Site, Sites};
+use super::sites::{Process, Site, Sites};
 use super::{Order, ROWS_MAX, Standing, refusal};
 
 /// Rounds of one capture; each follows every pointer that the round before has brought.
@@ -102,9 +102,9 @@ impl<'a> Rounds<'a> {
     }
 
     /// Whether everything was read that could be.
-    pub(super) fn read(&mut self, memory: &dyn Memory, still: &dyn Fn() -> bool) -> bool {
+    pub(super) fn read(&mut self, process: &Process<'_>, memory: &dyn Memory, still: &dyn Fn() -> bool) -> bool {
         for _ in 0..ROUNDS_MAX {
-            let mut wanted = self.evaluate();
+            let mut wanted = self.evaluate(process);
             let ranges = self.blocks.ranges(&mut wanted);
             if ranges.is_empty() {
                 return true;
@@ -124,23 +124,23 @@ impl<'a> Rounds<'a> {
                 }
             }
         }
-        self.evaluate();
+        self.evaluate(process);
         true
     }
 
     /// Goes on with all rows that are not done; the blocks that they miss.
-    fn evaluate(&mut self) -> Vec<u64> {
+    fn evaluate(&mut self, process: &Process<'_>) -> Vec<u64> {
         let mut wanted = Vec::new();
         let mut tasks = std::mem::take(&mut self.tasks);
         for task in tasks.iter_mut().filter(|task| task.cells.iter().any(Option::is_none)) {
-            self.evaluate_one(task, &mut wanted, false);
+            self.evaluate_one(process, task, &mut wanted, false);
         }
         self.tasks = tasks;
         wanted
     }
 
     /// `last`: what is not known yet stays missing.
-    fn evaluate_one(&self, task: &mut Task, wanted: &mut Vec<u64>, last: bool) {
+    fn evaluate_one(&self, process: &Process<'_>, task: &mut Task, wanted: &mut Vec<u64>, last: bool) {
         let standing = &self.standing[task.standing];
         let capture = &task.site.captures[task.capture];
         if let Some(gap) = refusal(self.order, &standing.g) {
@@ -175,8 +175,7 @@ impl<'a> Rounds<'a> {
             }
             let view = View { pending: &pending, ..view() };
             let mut evaluated = column.evaluate(
-                self.runtime,
-                self.order,
+                process,
                 &capture.variables,
                 task.frame_end,
                 task.registers.as_ref(),
@@ -197,13 +196,13 @@ impl<'a> Rounds<'a> {
     }
 
     /// `whole`: there was time for everything.
-    pub(super) fn finish(mut self, captured: &mut Captured, whole: bool) {
+    pub(super) fn finish(mut self, process: &Process<'_>, captured: &mut Captured, whole: bool) {
         let gap = if whole { Gap::Size } else { Gap::Budget };
         let mut tasks = std::mem::take(&mut self.tasks);
         for task in &mut tasks {
             let open: Vec<bool> = task.cells.iter().map(Option::is_none).collect();
             if open.contains(&true) {
-                self.evaluate_one(task, &mut Vec::new(), true);
+                self.evaluate_one(process, task, &mut Vec::new(), true);
             }
             for (cell, _) in task.cells.iter_mut().zip(open).filter(|(_, open)| *open) {
                 let unread = |found: &Gap| matches!(found, Gap::Unreadable(_)).then(|| gap.clone());
