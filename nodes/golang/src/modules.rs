@@ -48,6 +48,11 @@ impl<'a> Functions<'a> {
         self.program.text_length()
     }
 
+    /// All functions of the program, by their entries.
+    pub fn all(&self) -> impl Iterator<Item = Function> {
+        self.program.all()
+    }
+
     /// The function that `pc` is in.
     pub fn find(&self, pc: u64) -> Option<Function> {
         let of_plugin = || self.plugins.iter().find_map(|plugin| plugin.functions(self.minor()).find(pc));

@@ -62,10 +62,6 @@ impl Blocks {
             self.known.insert(first + i as u64, number);
         }
     }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.known.len() >= BLOCKS_MAX
-    }
 }
 
 /// The memory of one goroutine's process as far as it is known.
@@ -76,7 +72,7 @@ pub(crate) struct View<'a> {
     pub(crate) executable: &'a Executable,
     pub(crate) bias: u64,
     /// Slots that another goroutine writes when it sends what this one waits for.
-    pub(crate) pending: &'a [Range],
+    pending: &'a [Range],
     wanted: RefCell<Vec<u64>>,
     /// Something was asked for that is not known.
     incomplete: Cell<bool>,
@@ -86,6 +82,10 @@ impl<'a> View<'a> {
     pub(crate) fn new(blocks: &'a Blocks, stack: StackBytes<'a>, executable: &'a Executable, bias: u64) -> Self {
         let (wanted, incomplete) = Default::default();
         View { blocks, stack, executable, bias, pending: &[], wanted, incomplete }
+    }
+
+    pub(crate) fn without(self, pending: &'a [Range]) -> Self {
+        View { pending, ..self }
     }
 
     /// Whether everything that was asked for is known, readable or not; and the blocks that are not.
@@ -194,7 +194,7 @@ mod tests {
         let (executable, blocks) = (executable(), Blocks::default());
         let stack = StackBytes { address: 0x1000, bytes: &[7; 64] };
         let slot = [Range { address: 0x1010, length: 8 }];
-        let view = View { pending: &slot, ..View::new(&blocks, stack, &executable, 0) };
+        let view = View::new(&blocks, stack, &executable, 0).without(&slot);
         assert!(view.read(0x1008, &mut [0; 8]).is_ok());
         assert!(view.read(0x1008, &mut [0; 9]).is_err());
         assert!(view.read(0x1017, &mut [0; 1]).is_err());

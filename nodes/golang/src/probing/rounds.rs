@@ -173,7 +173,7 @@ impl<'a> Rounds<'a> {
             if cell.is_some() {
                 continue;
             }
-            let view = View { pending: &pending, ..view() };
+            let view = view().without(&pending);
             let mut evaluated = column.evaluate(
                 process,
                 &capture.variables,

@@ -121,7 +121,8 @@ impl<'a> Sites<'a> {
         let mut captures = Vec::new();
         let mut variables = None;
         for (inner, call) in calls.iter().enumerate() {
-            for probe in self.interested(call.name).iter().map(|&index| self.probes[index]) {
+            for &index in self.interested(call.name).iter() {
+                let probe = self.probes[index];
                 let all = variables.get_or_insert_with(|| self.process.variables(frame));
                 // Both lists end with the function itself; debug information may lack calls that were inlined.
                 let of_call = all.as_ref().map_err(Gap::clone).and_then(|all| {
