@@ -37,6 +37,8 @@ pub enum CaptureError {
     Freezer { pid: u32, source: FreezerError },
     #[error("pid {pid}: no freezer was started; report this as a bug")]
     NoFreezer { pid: u32 },
+    #[error("the probes of the order: {what}")]
+    Probes { what: String },
     #[error("pid {pid}: {against}")]
     Policy { pid: u32, against: Against },
     #[error("pid {pid}: it ended during the capture")]
@@ -107,6 +109,7 @@ impl CaptureError {
                 ExitClass::Permission
             }
             CaptureError::Executable(_)
+            | CaptureError::Probes { .. }
             | CaptureError::Runtime { .. }
             | CaptureError::Freeze(_)
             | CaptureError::Freezer { .. }

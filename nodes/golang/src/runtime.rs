@@ -76,8 +76,17 @@ impl<'b> Runtime<'b> {
         let missing = missing(build, memory, bias, plugins);
         let wait_reasons = wait_reasons(build, memory, bias)?;
         let threads_unknown = None;
-        let mut runtime =
-            Runtime { build, functions, bias, text, types, types_end, wait_reasons, threads_unknown, missing };
+        let mut runtime = Runtime {
+            build,
+            functions,
+            bias,
+            text,
+            types,
+            types_end,
+            wait_reasons,
+            threads_unknown,
+            missing,
+        };
         check_goroutines(&runtime, memory).map_err(|reason| RuntimeError::OtherRuntime {
             version: build.identity.info.version.to_string(),
             reason: reason.to_string(),

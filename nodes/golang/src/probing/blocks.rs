@@ -38,9 +38,7 @@ impl Blocks {
         let mut last = None;
         for &block in wanted.iter() {
             match ranges.last_mut() {
-                Some(range)
-                    if last == block.checked_sub(1) && !block.is_multiple_of(BLOCKS_PER_PAGE) =>
-                {
+                Some(range) if last == block.checked_sub(1) && !block.is_multiple_of(BLOCKS_PER_PAGE) => {
                     range.length += BLOCK_BYTES;
                 }
                 _ => ranges.push(Range { address: block * BLOCK_BYTES as u64, length: BLOCK_BYTES }),
@@ -79,7 +77,12 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(blocks: &'a Blocks, stack: StackBytes<'a>, executable: &'a Executable, bias: u64) -> Self {
+    pub(crate) fn new(
+        blocks: &'a Blocks,
+        stack: StackBytes<'a>,
+        executable: &'a Executable,
+        bias: u64,
+    ) -> Self {
         let (wanted, incomplete) = Default::default();
         View { blocks, stack, executable, bias, pending: &[], wanted, incomplete }
     }
@@ -117,7 +120,9 @@ impl Memory for View<'_> {
         if self.is_pending(address, buffer.len()) {
             return Err(unreadable);
         }
-        if let Some(bytes) = self.of_stack(address, buffer.len()).or_else(|| self.of_file(address, buffer.len())) {
+        if let Some(bytes) =
+            self.of_stack(address, buffer.len()).or_else(|| self.of_file(address, buffer.len()))
+        {
             buffer.copy_from_slice(bytes);
             return Ok(());
         }

@@ -55,8 +55,6 @@ pub struct Order<'a> {
     pub limits: Limits,
     /// Why no value leaves this host; `None`: they do.
     pub refused: Option<&'a str>,
-    /// Now, for `since`: Unix nanoseconds.
-    pub now_unix_ns: i64,
 }
 
 /// The probes of one order, for one process.
@@ -89,6 +87,11 @@ impl<'a> Probing<'a> {
         self.warming = true;
         gather(self.runtime, memory, &[], expected, Some(&mut *self), &|| true);
         self.warming = false;
+    }
+
+    /// When the process stands still, for `since`: Unix nanoseconds.
+    pub fn stands_at(&mut self, now_unix_ns: i64) {
+        self.sites.process.now_unix_ns = now_unix_ns;
     }
 
     /// Finds the frames, and reads values. Whether there was time for all of it.

@@ -102,7 +102,12 @@ impl<'a> Rounds<'a> {
     }
 
     /// Whether everything was read that could be.
-    pub(super) fn read(&mut self, process: &Process<'_>, memory: &dyn Memory, still: &dyn Fn() -> bool) -> bool {
+    pub(super) fn read(
+        &mut self,
+        process: &Process<'_>,
+        memory: &dyn Memory,
+        still: &dyn Fn() -> bool,
+    ) -> bool {
         for _ in 0..ROUNDS_MAX {
             let mut wanted = self.evaluate(process);
             let ranges = self.blocks.ranges(&mut wanted);
@@ -174,13 +179,8 @@ impl<'a> Rounds<'a> {
                 continue;
             }
             let view = view().without(&pending);
-            let mut evaluated = column.evaluate(
-                process,
-                &capture.variables,
-                task.frame_end,
-                task.registers.as_ref(),
-                &view,
-            );
+            let mut evaluated =
+                column.evaluate(process, &capture.variables, task.frame_end, task.registers.as_ref(), &view);
             let refused = |address| view.is_pending(address, 1);
             replace(&mut evaluated.value, &|gap| match gap {
                 Gap::Unreadable(address) if refused(*address) => Some(Gap::ReceivePending),

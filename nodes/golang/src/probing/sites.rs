@@ -68,6 +68,7 @@ pub(super) struct Process<'a> {
     code: ProcessCode<'a>,
     debug: Result<Arc<DebugInfo>, Gap>,
     program: Option<BuildProgram<'a>>,
+    pub(super) now_unix_ns: i64,
 }
 
 impl<'a> Sites<'a> {
@@ -79,7 +80,8 @@ impl<'a> Sites<'a> {
             return None;
         }
         let debug = runtime.build.debug_info();
-        let program = debug.as_ref().ok().map(|debug| BuildProgram::new(Arc::clone(debug), &runtime.functions));
+        let program =
+            debug.as_ref().ok().map(|debug| BuildProgram::new(Arc::clone(debug), &runtime.functions));
         let process = Process {
             runtime,
             order,
@@ -87,6 +89,7 @@ impl<'a> Sites<'a> {
             code: ProcessCode { runtime, debug: debug.as_ref().ok().cloned() },
             debug,
             program,
+            now_unix_ns: 0,
         };
         Some(Sites {
             process,
@@ -257,7 +260,7 @@ impl Column {
             frame_end,
             bias: process.runtime.bias,
             registers,
-            now_unix_ns: order.now_unix_ns,
+            now_unix_ns: process.now_unix_ns,
         };
         let types = process.types(view);
         let reader = Reader::new(&types, view, &process.facts, &process.code, order.redact, order.limits);
