@@ -304,6 +304,11 @@ impl<'a> ModuleFunctions<'a> {
         Some((u32_at(functions, 8 * index)?, u32_at(functions, 8 * index + 4)?))
     }
 
+    /// All functions, by their entries.
+    pub fn all(&self) -> impl Iterator<Item = Function> {
+        (0..self.table.function_count).filter_map(|index| self.find(u64::from(self.pair(index)?.0)))
+    }
+
     /// The length of the Go text that the table covers.
     pub(crate) fn text_length(&self) -> u64 {
         self.pair(self.table.function_count).map_or(0, |(end, _)| u64::from(end))
