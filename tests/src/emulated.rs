@@ -69,7 +69,7 @@ impl Emulated {
         let recorder = Recorder { memory: LiveMemory::new(pid).unwrap(), read: Mutex::default() };
         let runtime = Runtime::locate(&self.build, &recorder, executable.load_bias(entry))
             .unwrap_or_else(|e| panic!("{}: {e}", self.exe.display()));
-        gather(&runtime, &recorder, &[], &Expected::default(), &|| true);
+        gather(&runtime, &recorder, &[], &Expected::default(), None, &|| true);
         let frozen = frozen.elapsed();
         self.process.signal(Signal::SIGCONT);
 

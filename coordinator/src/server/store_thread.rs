@@ -98,7 +98,10 @@ fn remedy(error: &WriteError) -> &'static str {
         | WriteError::Spoiled { .. } => {
             "see that its folder can be written to, and that the file system is healthy"
         }
-        WriteError::Check { .. } | WriteError::BadFacts { .. } | WriteError::Misuse { .. } => error.remedy(),
+        WriteError::Check { .. }
+        | WriteError::BadFacts { .. }
+        | WriteError::Probes { .. }
+        | WriteError::Misuse { .. } => error.remedy(),
     }
 }
 

@@ -314,11 +314,6 @@ impl<'a> ModuleFunctions<'a> {
         self.pair(self.table.function_count).map_or(0, |(end, _)| u64::from(end))
     }
 
-    /// All functions, ascending.
-    pub fn all(&self) -> impl Iterator<Item = Function> {
-        (0..self.table.function_count).filter_map(|index| self.find(u64::from(self.pair(index)?.0)))
-    }
-
     /// The function that `pc` is in.
     pub(crate) fn find(&self, pc: u64) -> Option<Function> {
         let pc = u32::try_from(pc.checked_sub(self.start)?).ok()?;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::dwarf::{DebugInfo, PackageVariable};
-use crate::modules::Functions;
 use crate::gap::Gap;
+use crate::modules::Functions;
 use crate::package;
 use crate::types::TypeRef;
 use crate::variable::Variable;

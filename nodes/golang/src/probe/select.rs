@@ -78,8 +78,11 @@ pub(super) fn select(types: &dyn Types, of: TypeRef, name: &str) -> Result<Selec
     Ok(if is_struct { Selected::Missing(names) } else { Selected::NoStruct })
 }
 
-/// The struct that is reached, through one pointer at most, and the steps to it.
-fn open(types: &dyn Types, reached: &Reached) -> Result<Option<(TypeRef, Arc<Type>, Vec<Step>)>, Gap> {
+/// A struct, and the steps to it.
+type Opened = (TypeRef, Arc<Type>, Vec<Step>);
+
+/// The struct that is reached, through one pointer at most.
+fn open(types: &dyn Types, reached: &Reached) -> Result<Option<Opened>, Gap> {
     let ty = types.get(reached.of)?;
     match ty.shape {
         Shape::Struct(_) => Ok(Some((reached.of, ty, reached.steps.clone()))),
