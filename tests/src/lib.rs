@@ -28,6 +28,7 @@ pub mod hosts;
 pub mod planted;
 pub mod process_state;
 pub mod programs;
+pub mod readelf;
 pub mod stillframe;
 pub mod table;
 pub mod tidy;

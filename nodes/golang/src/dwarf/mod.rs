@@ -19,8 +19,12 @@ mod layout;
 mod location;
 mod named_types;
 mod package_variables;
+#[cfg(test)]
+mod sample;
 mod sections;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod type_index;
 mod types;
 mod unit;
