@@ -1,6 +1,8 @@
 //! What the decoder has to know of the process, besides its memory and its types.
 
-use crate::layout::Channel;
+use crate::executable::Architecture;
+use crate::layout::{Channel, Layouts};
+use crate::layout_table;
 use crate::runtime::Runtime;
 use crate::types::TypeRef;
 
@@ -54,6 +56,16 @@ impl Facts {
             channel: build.layouts.channel.clone(),
             netip_z4: build.variables.netip_z4.map(|address| runtime.address(address)),
         }
+    }
+}
+
+impl Facts {
+    /// Of a program of Go 1.`minor` of which nothing else is known, as its newest release is built without experiments. The
+    /// decoder's tests and fuzzers have no process.
+    pub fn of_release(minor: u32, maps: Maps) -> Option<Self> {
+        let known = layout_table::structures(minor, u32::MAX, Architecture::Amd64)?;
+        let channel = Layouts::load(&known).ok()?.channel;
+        Some(Facts { minor, maps, types: 0, types_end: 0, channel, netip_z4: None })
     }
 }
 

@@ -36,8 +36,10 @@ mod time;
 
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod tests;
 
-pub use facts::{Captured, Code, Facts};
+pub use facts::{Captured, Code, Facts, Maps};
 pub use function::FunctionNames;
 pub use json::to_json;
 pub use limits::Limits;
