@@ -165,6 +165,15 @@ impl Captures {
         built.map_err(|error| unless_it_changed(&target, error))
     }
 
+    /// What a process runs, and the file's name.
+    pub(crate) fn build_of(&self, pid: u32) -> Result<(Arc<Build>, String), CaptureError> {
+        let freezer = self.freezer.as_ref().ok_or(CaptureError::NoFreezer { pid })?;
+        let target = freezer.open(pid).map_err(|error| CaptureError::of_freezer(pid, error))?;
+        let Some(exe) = target.process().exe.clone() else { return Err(CaptureError::KernelThread { pid }) };
+        let build = self.build(&target, &exe).map_err(|error| unless_it_changed(&target, error))?;
+        Ok((build, exe))
+    }
+
     /// The file name of a target's executable.
     pub fn program(&self, pid: u32) -> Option<String> {
         let target = self.freezer.as_ref()?.open(pid).ok()?;
