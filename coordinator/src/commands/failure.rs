@@ -73,7 +73,7 @@ impl Class {
     pub fn meaning(self) -> &'static str {
         match self {
             Class::Unexpected => "something unexpected failed",
-            Class::Usage => "the command line or the SQL statement is wrong",
+            Class::Usage => "the command line, the SQL statement or the probe set is wrong",
             Class::NoSuchProcess => "there is no such process",
             Class::NotGo => "the process is not a Go program",
             Class::Permission => "not permitted to look into the process",

@@ -17,6 +17,7 @@ mod node;
 mod node_credentials;
 mod nodes;
 mod output;
+mod probe;
 mod probe_files;
 mod progress;
 mod ps;
@@ -47,6 +48,7 @@ Examples:
   stillframe groups s.db                        what is everybody doing?
   stillframe dump s.db                          every stack, as Go prints it
   stillframe sql s.db 'select * from about'     ask anything; the file documents itself
+  stillframe probe check p.toml --pid 4711      what would these probes capture?
   stillframe serve --data ./data                run a coordinator of many hosts
   stillframe snapshot --coordinator http://127.0.0.1:7480 --program 'shop-*'
   stillframe help exit-codes                    what the exit codes mean"
@@ -66,6 +68,7 @@ enum Command {
     Groups(groups::Arguments),
     Dump(dump::Arguments),
     Sql(sql::Arguments),
+    Probe(probe::Arguments),
     Doctor(doctor::Arguments),
     Serve(serve::Arguments),
     Node(node::Arguments),
@@ -97,6 +100,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Groups(arguments) => groups::run(&arguments, json),
         Command::Dump(arguments) => dump::run(&arguments, json),
         Command::Sql(arguments) => sql::run(&arguments, json),
+        Command::Probe(arguments) => probe::run(&arguments, json),
         Command::Doctor(arguments) => doctor::run(&arguments, json),
         Command::Serve(arguments) => serve::run(&arguments, json),
         Command::Node(arguments) => node::run(arguments, json),

@@ -23,8 +23,8 @@ use stillframe_wire::facts::{PauseWindow, ProcessFacts};
 
 use crate::convert::{self, About};
 use crate::error::CaptureError;
+use crate::ordered_probes::Probes;
 use crate::policy::Policy;
-use crate::probes::Probes;
 use crate::scrub;
 
 /// The budget of a target with few goroutines; see [`default_budget`].
@@ -180,6 +180,15 @@ impl Captures {
         let Some(exe) = target.process().exe.clone() else { return Err(CaptureError::KernelThread { pid }) };
         let built = self.build(&target, &exe).map(|_| ());
         built.map_err(|error| unless_it_changed(&target, error))
+    }
+
+    /// What a process runs, and the file's name.
+    pub(crate) fn build_of(&self, pid: u32) -> Result<(Arc<Build>, String), CaptureError> {
+        let freezer = self.freezer.as_ref().ok_or(CaptureError::NoFreezer { pid })?;
+        let target = freezer.open(pid).map_err(|error| CaptureError::of_freezer(pid, error))?;
+        let Some(exe) = target.process().exe.clone() else { return Err(CaptureError::KernelThread { pid }) };
+        let build = self.build(&target, &exe).map_err(|error| unless_it_changed(&target, error))?;
+        Ok((build, exe))
     }
 
     /// The file name of a target's executable.

@@ -6,6 +6,7 @@
 //! * [`host`]: what the host is.
 //! * [`policy`]: what may be captured here, whatever is ordered.
 //! * [`probe_sets`]: which tables the probes of an order make.
+//! * [`probes`]: what a probe set would capture of a build.
 //! * [`freezer`]: the privileged process that all of them ask; this one needs no privilege.
 //!
 //! The node puts `stillframe-golang` (what Go's memory means) and `stillframe-target` (how a process is stopped and read)
@@ -19,13 +20,14 @@ pub mod freezer;
 pub mod host;
 pub mod policy;
 pub mod probe_sets;
+pub mod probes;
 pub mod serve;
 pub mod spool;
 pub mod targets;
 
 mod convert;
 mod error;
-mod probes;
+mod ordered_probes;
 mod scrub;
 mod values;
 

@@ -1,36 +1,50 @@
-//! The probe sets of one order as its node takes them: with the redactions of the node's policy.
+//! Probe sets against builds, for the command line: what would be captured, said before anything is.
 
-use stillframe_golang::probe::{ProbeSet, Redaction};
-use stillframe_golang::probing::Order;
-use stillframe_golang::value::Limits;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use stillframe_golang::build::Build;
+pub use stillframe_golang::gap::Gap;
+use stillframe_golang::probe::availability::Availability;
+pub use stillframe_golang::probe::availability::{
+    Checked, CheckedExpression, CheckedFunction, CheckedProbe, Listed, ListedFunction, Mistake, Places,
+    VariableReport, VariablesReport,
+};
+pub use stillframe_golang::probe::pattern::{Pattern, Subject};
+pub use stillframe_golang::probe::problem::Problem;
+pub use stillframe_golang::probe::set::{ProbeSet, SetErrors};
+pub use stillframe_golang::variable::Role;
+
+use crate::capture::Captures;
+use crate::convert;
 use crate::error::CaptureError;
-use crate::policy::Policy;
 
-pub(crate) struct Probes {
-    sets: Vec<ProbeSet>,
-    redaction: Redaction,
+/// A build to ask.
+pub struct Inspected {
+    build: Arc<Build>,
+    /// The file name of the executable.
+    pub program: String,
 }
 
-impl Probes {
-    /// `source`: text of the order's sets; the coordinator has parsed it, but a node believes nobody.
-    pub(crate) fn parse(source: &str, policy: &Policy) -> Result<Probes, CaptureError> {
-        let parse = |source: &str| {
-            ProbeSet::parse(source).map_err(|errors| CaptureError::Probes { what: errors.to_string() })
-        };
-        let sets = vec![parse(source)?];
-        let of_policy = parse(policy.redactions())?;
-        let redaction = Redaction::of(sets.iter().chain([&of_policy]));
-        Ok(Probes { sets, redaction })
+impl Inspected {
+    /// The executable of a running process.
+    pub fn of_process(captures: &Captures, pid: u32) -> Result<Self, CaptureError> {
+        let (build, exe) = captures.build_of(pid)?;
+        Ok(Inspected { build, program: convert::program(&exe) })
     }
 
-    pub(crate) fn order<'a>(&'a self, program: &'a str, policy: &'a Policy) -> Order<'a> {
-        Order {
-            sets: &self.sets,
-            program,
-            redact: &self.redaction,
-            limits: Limits::default(),
-            refused: policy.values_refused(),
-        }
+    /// A file.
+    pub fn of_file(path: &Path) -> Result<Self, CaptureError> {
+        let path = || -> PathBuf { path.to_owned() };
+        let bytes = std::fs::read(path()).map_err(|source| CaptureError::File { path: path(), source })?;
+        let build = Build::read(Arc::new(bytes))
+            .map_err(|source| CaptureError::CoreBuild { path: path(), source })?;
+        let program = convert::program(&path().to_string_lossy());
+        Ok(Inspected { build: Arc::new(build), program })
+    }
+
+    /// `None`: the file does not say where its code is.
+    pub fn availability(&self) -> Option<Availability<'_>> {
+        Availability::new(&self.build)
     }
 }

@@ -54,6 +54,9 @@ const INLINE_DEPTH_MAX: usize = 1_000;
 const STACK_OBJECT_BYTES: usize = 16;
 /// Locals of one function.
 const STACK_OBJECTS_MAX: usize = 1 << 16;
+/// Inlined calls of one function, and the ranges of their instructions.
+const INLINED_MAX: usize = 1 << 16;
+const INLINE_RANGES_MAX: usize = 1 << 20;
 const NAME_BYTES_MAX: usize = 16 << 10;
 
 /// Indices of `_func`'s trailing tables (`internal/abi/symtab.go`).
@@ -314,6 +317,20 @@ impl<'a> ModuleFunctions<'a> {
         self.pair(self.table.function_count).map_or(0, |(end, _)| u64::from(end))
     }
 
+    /// Where the code of a function ends.
+    pub fn end(&self, function: &Function) -> u64 {
+        let (mut low, mut high) = (0, self.table.function_count);
+        // The first entry above it; the last pair is the end of the text.
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.pair(middle) {
+                Some((entry, _)) if u64::from(entry) <= function.entry => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        self.pair(low).map_or(function.entry, |(entry, _)| u64::from(entry))
+    }
+
     /// The function that `pc` is in.
     pub(crate) fn find(&self, pc: u64) -> Option<Function> {
         let pc = u32::try_from(pc.checked_sub(self.start)?).ok()?;
@@ -366,25 +383,18 @@ impl<'a> ModuleFunctions<'a> {
         if table == 0 {
             return Some(-1);
         }
-        let tables = self.part(&self.table.pc_tables);
-        let mut at = usize::try_from(table).ok()?;
-        let (mut value, mut until) = (-1i32, function.entry);
-        let mut first = true;
-        loop {
-            let (delta, behind) = varint(tables, at)?;
-            if delta == 0 && !first {
-                return None;
-            }
-            first = false;
-            value = value.wrapping_add(((delta >> 1) as i32) ^ -((delta & 1) as i32));
-            let (step, behind) = varint(tables, behind)?;
-            // A step of 0 never ends the walk: the bytes do.
-            until = until.checked_add(u64::from(step) * u64::from(self.table.instruction_length))?;
-            if pc < until {
-                return Some(value);
-            }
-            at = behind;
-        }
+        self.pc_values(function, table)?.find(|&(_, until)| pc < until).map(|(value, _)| value)
+    }
+
+    fn pc_values(&self, function: &Function, table: u32) -> Option<PcValues<'a>> {
+        Some(PcValues {
+            tables: self.part(&self.table.pc_tables),
+            at: usize::try_from(table).ok()?,
+            value: -1,
+            until: function.entry,
+            is_first: true,
+            instruction_length: u64::from(self.table.instruction_length),
+        })
     }
 
     /// Bytes that `function` has pushed when it stands at `pc`, without the return address.
@@ -396,8 +406,12 @@ impl<'a> ModuleFunctions<'a> {
         if table >= function.pcdata_count {
             return Some(-1);
         }
+        self.pc_value(function, self.pcdata_table(function, table)?, pc)
+    }
+
+    fn pcdata_table(&self, function: &Function, table: u32) -> Option<u32> {
         let at = function.at + FUNCTION_FIXED_BYTES + 4 * table as usize;
-        self.pc_value(function, u32_at(self.part(&self.table.functions), at)?, pc)
+        u32_at(self.part(&self.table.functions), at)
     }
 
     /// How many bytes of data the functions' entries reach into: where the last one begins.
@@ -474,6 +488,32 @@ impl<'a> ModuleFunctions<'a> {
         frames
     }
 
+    /// The functions whose calls are inlined somewhere in `function`, in any order, perhaps several times.
+    pub fn inlined(&self, function: &Function) -> impl Iterator<Item = &'a str> {
+        let tree = self.funcdata(function, FUNCDATA_INLINE_TREE).unwrap_or_default();
+        // The tree does not say how large it is: as large as the calls that it is asked for.
+        let last = self.inline_indices(function).map(|(_, index)| index).max();
+        let entries = tree.chunks_exact(INLINE_ENTRY_BYTES).take(last.map_or(0, |last| last + 1));
+        entries.filter_map(|entry| Some(self.name_at(u32_at(entry, 4)?)))
+    }
+
+    /// Program counters in `function` at which other inlined calls begin.
+    pub fn inlined_pcs(&self, function: &Function) -> impl Iterator<Item = u64> {
+        self.inline_indices(function).map(|(pc, _)| pc)
+    }
+
+    /// Where instructions of inlined calls begin, and of which: the index in the inline tree.
+    fn inline_indices(&self, function: &Function) -> impl Iterator<Item = (u64, usize)> {
+        let has_table = PCDATA_INLINE_TREE_INDEX < function.pcdata_count;
+        let table = has_table.then(|| self.pcdata_table(function, PCDATA_INLINE_TREE_INDEX)).flatten();
+        let values = table.filter(|&table| table != 0).and_then(|table| self.pc_values(function, table));
+        let mut from = function.entry;
+        values.into_iter().flatten().take(INLINE_RANGES_MAX).filter_map(move |(value, until)| {
+            let begins = std::mem::replace(&mut from, until);
+            Some((begins, usize::try_from(value).ok().filter(|&index| index <= INLINED_MAX)?))
+        })
+    }
+
     /// What makes the variables of the frames at `pc` believable; `text`: where the Go text starts, as an address of the
     /// file.
     pub(crate) fn evidence(&self, function: &Function, pc: u64, text: u64) -> Evidence {
@@ -537,6 +577,34 @@ impl<'a> ModuleFunctions<'a> {
     /// Where in `ArgumentInfo::liveness` the bits for `pc` stand; 0 or less: all live.
     pub(crate) fn argument_liveness_index(&self, function: &Function, pc: u64) -> i32 {
         self.pcdata(function, PCDATA_ARGUMENT_LIVE_INDEX, pc).unwrap_or(-1)
+    }
+}
+
+/// The values of one pc table, and where each ends to hold.
+struct PcValues<'a> {
+    tables: &'a [u8],
+    at: usize,
+    value: i32,
+    until: u64,
+    is_first: bool,
+    instruction_length: u64,
+}
+
+impl Iterator for PcValues<'_> {
+    type Item = (i32, u64);
+
+    fn next(&mut self) -> Option<(i32, u64)> {
+        let (delta, behind) = varint(self.tables, self.at)?;
+        if delta == 0 && !self.is_first {
+            return None;
+        }
+        self.is_first = false;
+        self.value = self.value.wrapping_add(((delta >> 1) as i32) ^ -((delta & 1) as i32));
+        let (step, behind) = varint(self.tables, behind)?;
+        // A step of 0 never ends the walk: the bytes do.
+        self.until = self.until.checked_add(u64::from(step) * self.instruction_length)?;
+        self.at = behind;
+        Some((self.value, self.until))
     }
 }
 

@@ -4,6 +4,8 @@
 //! 2. [`check`]: an expression against a function's variables and a build's types gives a [`Plan`], or says what is wrong.
 //! 3. [`Plan::evaluate`]: the plan, on one frame.
 //!
+//! [`availability`] says before any capture what of it all can be had in a build.
+//!
 //! Nothing of a set is trusted: [`limits`] has the bounds.
 
 mod check;
@@ -19,6 +21,7 @@ mod select;
 mod toml_reader;
 mod type_names;
 
+pub mod availability;
 pub mod expression;
 pub mod limits;
 pub mod pattern;

@@ -1,0 +1,330 @@
+//! A probe set against a build: what each probe means there, and what of it can be had.
+
+use rustc_hash::FxHashMap;
+
+use super::functions::Found;
+use super::needs::{Kept, kept, needed};
+use super::{Availability, BuildTypes, Debug, FUNCTIONS_MAX, Places, SITES_MAX};
+use crate::gap::Gap;
+use crate::probe::check::check;
+use crate::probe::defaults::default_columns;
+use crate::probe::expression::{Expression, Kind};
+use crate::probe::pattern::outside_brackets;
+use crate::probe::plan::{Plan, Root};
+use crate::probe::problem::Problem;
+use crate::probe::scope::Scope;
+use crate::probe::set::{Column, Probe, ProbeSet};
+use crate::types::TypeRef;
+use crate::variable::{FrameVariables, Variable};
+
+/// What a set means in a build.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    pub probes: Vec<CheckedProbe>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedProbe {
+    pub name: String,
+    /// Its function, as it was written, and where in the set.
+    pub pattern: String,
+    pub line: usize,
+    pub column: usize,
+    /// Why it is not for this program.
+    pub not_here: Option<String>,
+    pub functions: Vec<CheckedFunction>,
+    /// Functions beyond the limit.
+    pub left_out: usize,
+    /// What may have been meant, where no function fits.
+    pub suggestions: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedFunction {
+    /// As Go prints it.
+    pub name: String,
+    pub file: String,
+    pub line: i32,
+    pub inlined_into: usize,
+    /// Calls at which it can stand on a stack; 0: it calls nothing, and is met only where it runs or was preempted.
+    pub sites: usize,
+    pub expressions: Vec<CheckedExpression>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedExpression {
+    /// The name of its column.
+    pub column: String,
+    pub text: String,
+    /// `None`: only each value tells, or there is none.
+    pub type_name: Option<String>,
+    pub mistake: Option<Mistake>,
+    pub places: Places,
+}
+
+/// Why an expression cannot be evaluated in a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// In the set.
+    pub line: usize,
+    pub column: usize,
+    pub message: String,
+    pub nearest: Option<String>,
+}
+
+impl Checked {
+    /// Every probe of this program has a function, and every expression fits in at least one.
+    pub fn is_good(&self) -> bool {
+        self.probes.iter().filter(|probe| probe.not_here.is_none()).all(|probe| {
+            let columns = probe.functions.iter().flat_map(|function| &function.expressions);
+            let mut bad = columns.clone().filter(|expression| expression.mistake.is_some());
+            let fits_elsewhere = |bad: &CheckedExpression| {
+                columns.clone().any(|other| other.column == bad.column && other.mistake.is_none())
+            };
+            !probe.functions.is_empty() && bad.all(fits_elsewhere)
+        })
+    }
+}
+
+impl Availability<'_> {
+    /// `program`: the file name of the executable.
+    pub fn check(&self, set: &ProbeSet, program: &str) -> Checked {
+        Checked { probes: set.probes.iter().map(|probe| self.check_probe(probe, program)).collect() }
+    }
+
+    fn check_probe(&self, probe: &Probe, program: &str) -> CheckedProbe {
+        let mut checked = CheckedProbe {
+            name: probe.name.clone(),
+            pattern: probe.function.text().to_owned(),
+            line: probe.place.line,
+            column: probe.place.column,
+            not_here: None,
+            functions: Vec::new(),
+            left_out: 0,
+            suggestions: Vec::new(),
+        };
+        if let Some(pattern) = &probe.program
+            && !pattern.matches(program)
+        {
+            checked.not_here = Some(format!("it is for programs {}, and this is {program}", pattern.text()));
+            return checked;
+        }
+        let found = self.find(&[&probe.function]);
+        checked.left_out = found.len().saturating_sub(FUNCTIONS_MAX);
+        let functions = found.iter().take(FUNCTIONS_MAX);
+        checked.functions = functions.map(|(name, found)| self.check_function(probe, name, found)).collect();
+        if found.is_empty() {
+            checked.suggestions = self.suggestions(&probe.function);
+        }
+        checked
+    }
+
+    fn check_function(&self, probe: &Probe, name: &str, found: &Found) -> CheckedFunction {
+        let (file, line) = self.declared_at(name, found);
+        let (sites, expressions) = match &self.debug {
+            Ok(debug) => self.look(debug, probe, name, found),
+            Err(gap) => (0, without_debug_info(probe, gap)),
+        };
+        let inlined_into = found.inlined_into;
+        CheckedFunction { name: outside_brackets(name).1, file, line, inlined_into, sites, expressions }
+    }
+
+    /// Evaluates nothing: looks at where the variables are at each place.
+    fn look(
+        &self,
+        debug: &Debug<'_>,
+        probe: &Probe,
+        name: &str,
+        found: &Found,
+    ) -> (usize, Vec<CheckedExpression>) {
+        let types = BuildTypes(&debug.info);
+        let mut look =
+            Look { debug, types: &types, probe, expressions: Vec::new(), plans: FxHashMap::default() };
+        let mut sites = 0;
+        'holders: for holder in found.own.iter().chain(&found.holders) {
+            for site in self.sites(holder, name) {
+                if sites == SITES_MAX {
+                    break 'holders;
+                }
+                match debug.info.variables(site.pc, &site.evidence) {
+                    Ok(frames) => {
+                        for frame in frames.iter().filter(|frame| is_called(&frame.function, name)) {
+                            sites += 1;
+                            look.at(frame);
+                        }
+                    }
+                    Err(gap) => {
+                        sites += 1;
+                        look.missing(&gap);
+                    }
+                }
+            }
+        }
+        if sites == 0 {
+            look.anywhere(name);
+        }
+        // Variables of inner blocks stand only at some of the places.
+        for expression in &mut look.expressions {
+            if let Some(elsewhere) = sites.checked_sub(expression.places.all).filter(|&n| n > 0) {
+                expression.places.all = sites;
+                expression.places.missing.push((Gap::NotDeclared, elsewhere));
+            }
+        }
+        (sites, look.expressions)
+    }
+}
+
+/// `main.F[go.shape.int]` of debug information is `main.F[...]` in the function table.
+fn is_called(function: &str, name: &str) -> bool {
+    function == name || outside_brackets(function).1 == outside_brackets(name).1
+}
+
+fn without_debug_info(probe: &Probe, gap: &Gap) -> Vec<CheckedExpression> {
+    let columns = probe.capture.iter().flatten();
+    columns
+        .map(|column| {
+            let problem = Problem::new(column.expression.span, gap.to_string());
+            CheckedExpression { mistake: Some(mistake(column, problem)), ..begun(&column.name, &column.text) }
+        })
+        .collect()
+}
+
+fn begun(column: &str, text: &str) -> CheckedExpression {
+    CheckedExpression {
+        column: column.to_owned(),
+        text: text.to_owned(),
+        type_name: None,
+        mistake: None,
+        places: Places::default(),
+    }
+}
+
+fn mistake(column: &Column, problem: Problem) -> Mistake {
+    let (line, at) = column.place.of(&column.text, problem.span);
+    Mistake { line, column: at, message: problem.message, nearest: problem.nearest }
+}
+
+struct Look<'a> {
+    debug: &'a Debug<'a>,
+    types: &'a BuildTypes<'a>,
+    probe: &'a Probe,
+    expressions: Vec<CheckedExpression>,
+    /// By expression, function and the type of the variable that it begins with.
+    plans: FxHashMap<(usize, String, Option<TypeRef>), Result<Plan, Problem>>,
+}
+
+impl Look<'_> {
+    fn at(&mut self, frame: &FrameVariables) {
+        let Some(columns) = &self.probe.capture else {
+            for (name, plan) in default_columns(&frame.variables, self.types) {
+                let text = plan.variable().unwrap_or_default().to_owned();
+                self.count(&name, &text, &plan, &frame.variables);
+            }
+            return;
+        };
+        for (index, column) in columns.iter().enumerate() {
+            match self.plan(index, column, &frame.function, &frame.variables) {
+                Ok(plan) => self.count(&column.name, &column.text, &plan, &frame.variables),
+                Err(problem) => {
+                    let entry = self.entry(&column.name, &column.text);
+                    entry.places.all += 1;
+                    entry.mistake.get_or_insert_with(|| mistake(column, problem));
+                }
+            }
+        }
+    }
+
+    /// The function calls nothing: what can be said is whether the expressions fit.
+    fn anywhere(&mut self, function: &str) {
+        let Some(columns) = &self.probe.capture else { return };
+        for (index, column) in columns.iter().enumerate() {
+            let plan = self.plan(index, column, function, &[]);
+            let entry = self.entry(&column.name, &column.text);
+            match plan {
+                Ok(plan) => entry.type_name = plan.type_name().map(str::to_owned),
+                Err(problem) => entry.mistake = Some(mistake(column, problem)),
+            }
+        }
+    }
+
+    fn missing(&mut self, gap: &Gap) {
+        for column in self.probe.capture.iter().flatten() {
+            let places = &mut self.entry(&column.name, &column.text).places;
+            places.all += 1;
+            places.miss(gap.clone());
+        }
+    }
+
+    fn plan(
+        &mut self,
+        index: usize,
+        column: &Column,
+        function: &str,
+        variables: &[Variable],
+    ) -> Result<Plan, Problem> {
+        let begins = first_name(&column.expression);
+        let of =
+            begins.and_then(|name| variables.iter().find(|v| v.name == name)).map(|variable| variable.of);
+        let key = (index, function.to_owned(), of);
+        if let Some(plan) = self.plans.get(&key) {
+            return plan.clone();
+        }
+        let scope = Scope { function, variables, program: &self.debug.program };
+        let plan = check(&column.expression, &scope, self.types);
+        self.plans.insert(key, plan.clone());
+        plan
+    }
+
+    fn entry(&mut self, column: &str, text: &str) -> &mut CheckedExpression {
+        let at = self.expressions.iter().position(|expression| expression.column == column);
+        let at = at.unwrap_or_else(|| {
+            self.expressions.push(begun(column, text));
+            self.expressions.len() - 1
+        });
+        &mut self.expressions[at]
+    }
+
+    fn count(&mut self, column: &str, text: &str, plan: &Plan, variables: &[Variable]) {
+        let kept = self.kept(plan, variables);
+        let entry = self.entry(column, text);
+        if entry.type_name.is_none() {
+            entry.type_name = plan.type_name().map(str::to_owned);
+        }
+        entry.places.all += 1;
+        match kept {
+            Kept::InMemory => entry.places.available += 1,
+            Kept::InRegister => entry.places.in_register += 1,
+            Kept::Missing(gap) => entry.places.miss(gap),
+        }
+    }
+
+    fn kept(&self, plan: &Plan, variables: &[Variable]) -> Kept {
+        let Root::Variable { name, of } = &plan.root else { return Kept::InMemory };
+        let Some(variable) = variables.iter().find(|variable| variable.name == *name) else {
+            return Kept::Missing(Gap::NotDeclared);
+        };
+        match needed(plan, *of, self.types) {
+            Ok((offset, length)) => kept(&variable.location, offset, length),
+            Err(gap) => Kept::Missing(gap),
+        }
+    }
+}
+
+/// The name that an expression begins with.
+fn first_name(expression: &Expression) -> Option<&str> {
+    let mut at = expression;
+    loop {
+        at = match &at.kind {
+            Kind::Name(name) => return Some(name),
+            Kind::Global { .. } => return None,
+            Kind::Select { of, .. }
+            | Kind::Dereference(of)
+            | Kind::Index { of, .. }
+            | Kind::Slice { of, .. }
+            | Kind::Assert { of, .. }
+            | Kind::Call { of, .. }
+            | Kind::Deadline(of)
+            | Kind::ContextValue { of, .. } => of,
+        };
+    }
+}
