@@ -11,6 +11,7 @@ use stillframe::store::reader::Snapshot;
 use stillframe::store::writer::SnapshotWriter;
 use stillframe::store::{QueryLimits, RowSink, Value};
 use stillframe_wire::batch::{Batch, Counts, batches};
+use stillframe_wire::facts::{Cell, CellValue, ProbeRow, ProbeTable};
 
 #[path = "../tests/synthetic/mod.rs"]
 mod synthetic;
@@ -21,9 +22,16 @@ const QUERIES: &[&str] = &[
     "select * from stack_groups order by goroutines desc limit 20",
     "select wait_reason, count(*) from goroutine_list group by 1",
     "select count(*) from background_jobs",
+    "select user, count(*) from probe_orders group by 1",
+    "select * from probe_orders join goroutine_list using (goroutine_id)",
+    "select * from background_jobs",
     "select * from goroutine_list where goroutine_id = 77777",
     "select * from goroutine_list where pid = 4711 and goid = 17",
 ];
+
+const PROBES: &str = "[[probe]]\nname = 'orders'\nfunction = 'main.worker*'\n";
+/// Every so many goroutines one has captured values.
+const PROBED_EVERY: u64 = 100;
 
 /// Goroutines of one batch: about as many as a node sends at once.
 const BATCH_GOROUTINES: u64 = 2_000;
@@ -38,8 +46,10 @@ fn streamed(pid: u32, goroutines: u64, stacks: u32) -> impl Iterator<Item = Batc
         go_statements: facts.go_statements.len() as u64,
         stacks: facts.stacks.len() as u64,
         goroutines,
+        types: 1,
+        probe_tables: 1,
+        probe_rows: goroutines.div_ceil(PROBED_EVERY),
         gaps: gaps.len() as u64,
-        ..Counts::default()
     };
     let tables = batches(facts).filter(|batch| !matches!(batch, Batch::Done(_)));
     let goroutines = (0..goroutines.div_ceil(BATCH_GOROUTINES)).map(move |batch| {
@@ -48,7 +58,31 @@ fn streamed(pid: u32, goroutines: u64, stacks: u32) -> impl Iterator<Item = Batc
         let of_batch = (first..end).map(|index| synthetic::goroutine(pid, index, goroutines, stacks));
         Batch::Goroutines(of_batch.collect())
     });
-    tables.chain(goroutines).chain([Batch::Gaps(gaps), Batch::Done(counts)])
+    let columns = ["id", "user", "age", "items", "paid"].map(str::to_owned).to_vec();
+    let probe_tables = vec![ProbeTable { probe: "orders".into(), columns }];
+    let probed = [Batch::Types(vec!["string".into()]), Batch::ProbeTables(probe_tables)];
+    let rows = (0..counts.probe_rows.div_ceil(BATCH_GOROUTINES)).map(move |batch| {
+        let first = batch * BATCH_GOROUTINES;
+        Batch::ProbeRows((first..counts.probe_rows.min(first + BATCH_GOROUTINES)).map(probe_row).collect())
+    });
+    tables.chain(goroutines).chain(probed).chain(rows).chain([Batch::Gaps(gaps), Batch::Done(counts)])
+}
+
+fn probe_row(index: u64) -> ProbeRow {
+    let cell = |value| Cell { type_id: Some(0), value, address: Some(0xc000_0000 + index), gap: None };
+    let values = [
+        CellValue::Int(index as i64),
+        CellValue::Text(format!("user {index}")),
+        CellValue::Real(index as f64 / 3.0),
+        CellValue::Json(format!("[{index}, {index}]")),
+        CellValue::Bool(index.is_multiple_of(2)),
+    ];
+    ProbeRow {
+        table: 0,
+        goroutine: (index * PROBED_EVERY) as u32,
+        depth: 1,
+        cells: values.into_iter().map(cell).collect(),
+    }
 }
 
 fn peak_memory_bytes() -> Result<u64, Box<dyn std::error::Error>> {
@@ -86,7 +120,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             requested_by: None,
             tool_version: "0.1.0".into(),
             selector: "synthetic".into(),
-            probes: None,
+            probes: Some(PROBES.into()),
         };
         let mut writer = SnapshotWriter::create(&path, Existing::Refuse, meta)?;
         let host = writer.host(&synthetic::host(), ClockBound::default())?;

@@ -1,5 +1,6 @@
 //! A coordinator and its nodes, on hosts of their own, with the command line under test.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -89,10 +90,14 @@ impl Cluster {
 
     /// Starts a node on a host.
     pub fn node(&self, host: &str) -> Server {
+        self.node_with(host, &[])
+    }
+
+    pub fn node_with(&self, host: &str, arguments: &[&OsStr]) -> Server {
         let mut command = self.hosts.command(host, Within::Host, binary());
         command.args(["node", "--coordinator"]);
         command.arg(format!("{}:{NODES_PORT}", self.hosts.address(COORDINATOR)));
-        command.arg("--credentials").arg(self.folder.path().join("node.pem"));
+        command.arg("--credentials").arg(self.folder.path().join("node.pem")).args(arguments);
         Server::start(&mut command, false, self.folder.path().join(format!("node-{host}.log")))
     }
 

@@ -17,6 +17,8 @@ use super::tables::{Tables, Watermark};
 use super::values::{Goroutines, ValueLoad};
 use crate::traceback::function_name_for_print;
 
+/// What a column of a probe takes in memory beside its name.
+const COLUMN_BYTES: usize = 48;
 /// Gaps whose goroutines are looked up in one pass over the process's rows, for which there is no index yet.
 const GAPS_PENDING_MAX: usize = 1 << 18;
 
@@ -409,7 +411,7 @@ impl ProcessLoad {
 
     fn keep_probe_tables(&mut self, tables: &Tables, probe_tables: &[ProbeTable]) -> Result<(), Refusal> {
         for table in probe_tables {
-            self.keep_text(table.columns.iter().map(String::len).sum())?;
+            self.keep_text(table.columns.iter().map(|column| column.len() + COLUMN_BYTES).sum())?;
             self.values.keep_table(&tables.probes, table)?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 //! Rows of `goroutine_values` are written as they come. Which frames were matched stands in a temporary table beside it: a
 //! match of which nothing could be captured is a row of its probe's table, too, which `probes.rs` makes at the end.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use rusqlite::params;
 use stillframe_wire::facts::{ProbeRow, ProbeTable};
@@ -118,7 +118,7 @@ impl ValueLoad {
              cross join stacks s on s.stack_id = g.stack_id
              where m.probe = ? and m.goroutine_id > ? and m.depth >= s.depth limit 1",
         )?;
-        let probes: HashSet<usize> = self.tables.iter().map(|table| table.probe).collect();
+        let probes: BTreeSet<usize> = self.tables.iter().map(|table| table.probe).collect();
         for probe in probes {
             let mut rows = select.query([probe as i64, goroutines.before]).map_err(failed)?;
             if let Some(row) = rows.next().map_err(failed)? {

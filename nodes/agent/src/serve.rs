@@ -93,13 +93,13 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 
 /// Serves until SIGTERM or SIGINT. To be called while this process has one thread.
 pub fn run(arguments: &NodeArguments) -> anyhow::Result<()> {
+    let policy = arguments.policy.as_deref().map(Policy::read).transpose()?.unwrap_or_default();
     let credentials = read_credentials(&arguments.credentials)?;
     let host_facts = host::facts();
     let name = arguments.name.clone().unwrap_or_else(|| host_facts.hostname.clone());
     if name.is_empty() || name.len() > NODE_NAME_BYTES_MAX {
         bail!("a node's name has 1 to {NODE_NAME_BYTES_MAX} bytes; give one with --name");
     }
-    let policy = arguments.policy.as_deref().map(Policy::read).transpose()?.unwrap_or_default();
     let coordinator = resolve(&arguments.coordinator)?;
     let spool = arguments.spool.clone().unwrap_or_else(std::env::temp_dir);
     tempfile::tempfile_in(&spool).with_context(|| {

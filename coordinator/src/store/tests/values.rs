@@ -174,6 +174,7 @@ fn a_column_has_the_type_that_all_its_values_have() {
 fn background_jobs_show_what_was_captured_of_them() {
     let orders = table("orders", &["id", "user", "paid", "gone"]);
     let mut facts = process(1, &[orders]);
+    facts.probe_rows.retain(|row| row.goroutine != 3);
     let row = |depth, value: i64| ProbeRow {
         table: 1,
         goroutine: 0,
@@ -185,7 +186,7 @@ fn background_jobs_show_what_was_captured_of_them() {
     facts.probe_rows.extend([row(5, 5), row(3, 3), row(4, 4)]);
     let (_folder, summary) = write(PROBES, &[facts]);
     let found =
-        rows(&summary.path, "select \"values\" from background_jobs where goroutine_id in (1, 2) order by 1");
+        rows(&summary.path, "select \"values\" from background_jobs where goroutine_id in (1, 4) order by 1");
     let (none, values) = (&found[1], &found[0]);
     assert_eq!(none, "{}");
     assert_eq!(
@@ -411,7 +412,7 @@ proptest! {
         let mut select = connection
             .prepare(
                 "select p.v, typeof(p.v), v.value, json_valid(v.value) from probe_any p
-                 join goroutine_values v using (goroutine_id, depth) order by 1 is null, goroutine_id",
+                 join goroutine_values v using (goroutine_id, depth) order by p.v is null, goroutine_id",
             )
             .unwrap();
         let mut found: Vec<(rusqlite::types::Value, String)> = Vec::new();
