@@ -57,13 +57,19 @@ whole() {
 # The programs that take long to test.
 some="1.21.13:normal 1.22.10:cgo 1.23.9:stripped 1.24.11:cgo 1.25.5:pie 1.26.6:normal 1.26.6:cgo 1.27.3:stripped 1.27.3:cgo"
 
-read -ra programs <<<"${PROGRAMS:-still busy many}"
+# Where debug information differs: by version, by the linker, and where there is none.
+values="1.21.13:normal 1.21.13:pie 1.21.13:cgo 1.22.10:normal 1.23.9:normal 1.24.11:normal 1.24.11:pie 1.24.11:cgo
+	1.25.5:normal 1.26.6:normal 1.27.3:normal 1.27.3:pie 1.27.3:cgo 1.27.3:w 1.27.3:stripped"
+
+read -ra programs <<<"${PROGRAMS:-still busy many values}"
 
 builds_of() { # program
 	if [[ ${MATRIX:-} == all && $1 == still ]]; then
 		whole
 	elif [[ $1 == still ]]; then
 		echo "${BUILDS:-$representative}"
+	elif [[ $1 == values ]]; then
+		echo "${BUILDS:-$values}"
 	else
 		echo "${BUILDS:-$some}"
 	fi
@@ -75,7 +81,7 @@ sources_hash() {
 	cd "$sources"
 	{
 		pwd
-		find still busy many -type f \( -name '*.go' -o -name '*.c' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+		find still busy many values -type f \( -name '*.go' -o -name '*.c' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
 	} | sha256sum | cut -c1-16
 }
 
