@@ -13,10 +13,11 @@ func init() {
 }
 
 func startGrowth() {
-	for _, m := range []map[int]string{growing(208), growing(13), growing(3328)} {
+	for _, m := range []map[int]string{growing(208), growing(26), growing(3328)} {
 		if !grows(m) {
 			panic("a map should be growing, and is not")
 		}
+		m := m
 		start(func() { holdGrowth(m) })
 	}
 	same := map[int]int{}

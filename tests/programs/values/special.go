@@ -13,7 +13,7 @@ import (
 
 // special writes types down whose fields are nobody's business:
 //
-//	{"time":"<RFC 3339>","unix":"<ns>","zero":false} {"duration":"1h0m0s","ns":"1"}
+//	{"time":"<RFC 3339>","utc":"...Z","unix":"<ns>","zero":false} {"duration":"1h0m0s","ns":"1"}
 //	{"text":"10.0.0.1","as":"ip"}    and addr, addrport, int (big)
 //	{"mutex":"<state>"} {"rwmutex":{"writer":"<state>","readers":"1","waiting":"0"}}
 //	{"waitgroup":{"count":"1","waiters":"1"}} {"once":true}
@@ -24,7 +24,7 @@ import (
 func special(w *writer, v reflect.Value) tree {
 	switch p := v.Addr().Interface().(type) {
 	case *time.Time:
-		t := tree{"time": p.Format(time.RFC3339Nano), "zero": p.IsZero()}
+		t := tree{"time": p.Format(time.RFC3339Nano), "utc": p.UTC().Format(time.RFC3339Nano), "zero": p.IsZero()}
 		if !p.IsZero() {
 			t["unix"] = signed(p.UnixNano())
 		}
