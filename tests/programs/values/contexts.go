@@ -29,6 +29,7 @@ func startContexts() {
 	start(func() { holdRequest(timed, "argument") })
 	start(func() { holdRequest(context.WithValue(timed, userKey("tenant"), "acme"), "deeper") })
 	start(func() { holdWaiting(timed) })
+	start(func() { holdContext(ownContext{timed, 5}) })
 	start(func() { holdOwn(ownContext{valued, 5}) })
 }
 

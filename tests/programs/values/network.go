@@ -13,7 +13,7 @@ func startNetwork() {
 	})
 	start(func() {
 		holdNetip(netip.MustParseAddr("10.1.2.3"), netip.MustParseAddr("fe80::1%eth0"), netip.Addr{},
-			netip.MustParseAddr("::ffff:1.2.3.4"), netip.MustParseAddr("2001:db8::abcd"))
+			netip.MustParseAddr("::ffff:1.2.3.4"), netip.MustParseAddr("::102:304"))
 	})
 	start(func() {
 		holdPorts(netip.MustParseAddrPort("[::1]:443"), netip.MustParseAddrPort("1.2.3.4:80"), netip.MustParsePrefix("10.0.0.0/8"))

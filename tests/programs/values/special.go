@@ -15,10 +15,10 @@ import (
 //
 //	{"time":"<RFC 3339>","utc":"...Z","unix":"<ns>","zero":false} {"duration":"1h0m0s","ns":"1"}
 //	{"text":"10.0.0.1","as":"ip"}    and addr, addrport, int (big)
-//	{"mutex":"<state>"} {"rwmutex":{"writer":"<state>","readers":"1","waiting":"0"}}
-//	{"waitgroup":{"count":"1","waiters":"1"}} {"once":true}
 //	{"atomic":tree}
-//	{"context":[{"type":..,...}...]}  from the innermost outwards
+//	{"context":[{"type":...}...]}    from the innermost outwards; "err", "cause", "deadline", "key"
+//
+// Locks and the like of package sync are records of what they are about.
 //
 // nil: v is of no such type.
 func special(w *writer, v reflect.Value) tree {
@@ -32,7 +32,7 @@ func special(w *writer, v reflect.Value) tree {
 	case *time.Duration:
 		return tree{"duration": p.String(), "ns": signed(int64(*p))}
 	case *net.IP:
-		if *p != nil {
+		if len(*p) == net.IPv4len || len(*p) == net.IPv6len {
 			return tree{"text": p.String(), "as": "ip"}
 		}
 	case *netip.Addr:
@@ -44,17 +44,29 @@ func special(w *writer, v reflect.Value) tree {
 	case *big.Int:
 		return tree{"text": p.String(), "as": "int"}
 	case *sync.Mutex:
-		return tree{"mutex": signed(int64(stateOf(v)))}
+		state := stateOf(v)
+		return parts("locked", state&1 != 0, "waiters", int(state>>3))
 	case *sync.RWMutex:
-		return tree{"rwmutex": tree{
-			"writer":  signed(int64(stateOf(v.FieldByName("w")))),
-			"readers": int32Text(v.FieldByName("readerCount")),
-			"waiting": int32Text(v.FieldByName("readerWait")),
-		}}
+		if stateOf(v.FieldByName("w")) != 0 || count32(v.FieldByName("readerCount")) != 0 {
+			panic("what a locked RWMutex is, say by sharedLock: it has no simple state")
+		}
+		return sharedLock(false, 0, 0, 0)
 	case *sync.WaitGroup:
-		return waitGroup(v)
+		state := readable(v.FieldByName("state")).Addr().Interface().(*atomic.Uint64).Load()
+		return parts("counter", int(int32(state>>32)), "waiters", int(state&0x7fffffff))
 	case *sync.Once:
-		return tree{"once": done(v)}
+		return parts("done", done(v))
+	case *sync.Cond:
+		notify := v.FieldByName("notify")
+		came := readable(notify.FieldByName("wait"))
+		return parts("waiters", int(uint32(came.Uint())-uint32(readable(notify.FieldByName("notify")).Uint())))
+	case *sync.Map:
+		pairs := []any{}
+		p.Range(func(key, value any) bool {
+			pairs = append(pairs, []any{w.tree(reflect.ValueOf(&key).Elem()), w.tree(reflect.ValueOf(&value).Elem())})
+			return true
+		})
+		return tree{"map": pairs}
 	case *atomic.Bool:
 		return tree{"atomic": w.tree(readable(reflect.ValueOf(p.Load())))}
 	case *atomic.Int32:
@@ -89,14 +101,24 @@ func stateOf(mutex reflect.Value) int32 {
 	return int32(mutex.FieldByName("state").Int())
 }
 
-// int32Text reads an atomic.Int32, which no copy may be made of.
-func int32Text(v reflect.Value) string {
-	return signed(int64(readable(v).Addr().Interface().(*atomic.Int32).Load()))
+// parts is a record of bools and ints, in turn with their names.
+func parts(namesAndValues ...any) tree {
+	list := []any{}
+	for i := 0; i < len(namesAndValues); i += 2 {
+		list = append(list, []any{namesAndValues[i], treeOf(reflect.ValueOf(namesAndValues[i+1]))})
+	}
+	return tree{"record": list}
 }
 
-func waitGroup(v reflect.Value) tree {
-	state := readable(v.FieldByName("state")).Addr().Interface().(*atomic.Uint64).Load()
-	return tree{"waitgroup": tree{"count": number(state >> 32), "waiters": number(state & 0x7fffffff)}}
+// sharedLock is what an RWMutex is.
+func sharedLock(writeLocked bool, readers, readersWaiting, writersWaiting int) tree {
+	return parts("write_locked", writeLocked, "readers", readers, "readers_waiting", readersWaiting,
+		"writers_waiting", writersWaiting)
+}
+
+// count32 reads an atomic.Int32, which no copy may be made of.
+func count32(v reflect.Value) int32 {
+	return readable(v).Addr().Interface().(*atomic.Int32).Load()
 }
 
 func done(v reflect.Value) bool {
@@ -119,11 +141,12 @@ func chain(w *writer, c context.Context) []any {
 		v := reflect.ValueOf(c)
 		entry := tree{"type": v.Type().String(), "err": nil, "cause": nil, "deadline": nil}
 		if err := c.Err(); err != nil {
-			entry["err"] = err.Error()
-			entry["cause"] = context.Cause(c).Error()
+			cause := context.Cause(c)
+			entry["err"] = w.tree(reflect.ValueOf(&err).Elem())
+			entry["cause"] = w.tree(reflect.ValueOf(&cause).Elem())
 		}
 		if deadline, ok := c.Deadline(); ok {
-			entry["deadline"] = deadline.Format(time.RFC3339Nano)
+			entry["deadline"] = w.tree(reflect.ValueOf(&deadline).Elem())
 		}
 		list = append(list, entry)
 		if v.Kind() != reflect.Pointer {
@@ -135,8 +158,7 @@ func chain(w *writer, c context.Context) []any {
 			v = readable(v.Elem())
 		}
 		if key := v.FieldByName("key"); key.IsValid() {
-			entry["key"] = w.tree(readable(key))
-			entry["value"] = w.tree(readable(v.FieldByName("val")))
+			entry["key"] = key.Elem().Type().String()
 		}
 		c = parentOf(v)
 	}
