@@ -11,6 +11,8 @@ use stillframe_target::freezer::FreezerError;
 use stillframe_target::process::ProcessError;
 use thiserror::Error;
 
+use crate::policy::Against;
+
 /// Nothing of a target could be captured. It runs on, as it did.
 #[derive(Debug, Error)]
 pub enum CaptureError {
@@ -31,6 +33,8 @@ pub enum CaptureError {
     Freezer { pid: u32, source: FreezerError },
     #[error("pid {pid}: no freezer was started; report this as a bug")]
     NoFreezer { pid: u32 },
+    #[error("pid {pid}: {against}")]
+    Policy { pid: u32, against: Against },
     #[error("pid {pid}: it ended during the capture")]
     Died { pid: u32 },
     #[error(
@@ -91,7 +95,8 @@ impl CaptureError {
             | CaptureError::Freeze(
                 FreezeError::Exited { .. } | FreezeError::Replaced { .. } | FreezeError::Execed { .. },
             ) => ExitClass::Vanished,
-            CaptureError::Freeze(FreezeError::Denied { .. } | FreezeError::AlreadyTraced { .. }) => {
+            CaptureError::Policy { .. }
+            | CaptureError::Freeze(FreezeError::Denied { .. } | FreezeError::AlreadyTraced { .. }) => {
                 ExitClass::Permission
             }
             CaptureError::Executable(_)

@@ -4,6 +4,8 @@
 //! * [`targets`]: which Go processes this host has.
 //! * [`doctor`]: whether captures can work here, and what to do where they cannot.
 //! * [`host`]: what the host is.
+//! * [`policy`]: what may be captured here, whatever is ordered.
+//! * [`probe_sets`]: which tables the probes of an order make.
 //! * [`freezer`]: the privileged process that all of them ask; this one needs no privilege.
 //!
 //! The node puts `stillframe-golang` (what Go's memory means) and `stillframe-target` (how a process is stopped and read)
@@ -15,6 +17,8 @@ pub mod capturing;
 pub mod doctor;
 pub mod freezer;
 pub mod host;
+pub mod policy;
+pub mod probe_sets;
 pub mod serve;
 pub mod spool;
 pub mod targets;
