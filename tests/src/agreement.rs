@@ -491,8 +491,18 @@ mod tests {
 
     #[test]
     fn numbers_agree_to_the_last_bit() {
-        check(json!({ "int": "-1" }), &[json!(-1)], &[], &[json!(1), json!("-1"), json!(-1.0), json!(null), json!(4294967295u64)]);
-        check(json!({ "uint": "18446744073709551615" }), &[json!(u64::MAX)], &[], &[json!(-1), json!(u64::MAX - 1)]);
+        check(
+            json!({ "int": "-1" }),
+            &[json!(-1)],
+            &[],
+            &[json!(1), json!("-1"), json!(-1.0), json!(null), json!(4294967295u64)],
+        );
+        check(
+            json!({ "uint": "18446744073709551615" }),
+            &[json!(u64::MAX)],
+            &[],
+            &[json!(-1), json!(u64::MAX - 1)],
+        );
         check(json!({ "bool": true }), &[json!(true)], &[], &[json!(false), json!(1)]);
         let number = |value: f64| json!({ "float": value.to_bits().to_string(), "size": 64 });
         check(number(0.1), &[json!(0.1)], &[], &[json!(0.1f32), json!(0.10000000000000002), json!("0.1")]);
@@ -501,7 +511,12 @@ mod tests {
         let small = json!({ "float": 0.1f32.to_bits().to_string(), "size": 32 });
         check(small, &[json!(0.1), json!(f64::from(0.1f32))], &[], &[json!(0.11)]);
         let complex = json!({ "complex": [1.0f64.to_bits().to_string(), (-2.5e-7f64).to_bits().to_string()], "size": 64 });
-        check(complex, &[json!("(1-2.5e-7i)"), json!("(1-0.00000025i)")], &[], &[json!("(1+2.5e-7i)"), json!("(1)")]);
+        check(
+            complex,
+            &[json!("(1-2.5e-7i)"), json!("(1-0.00000025i)")],
+            &[],
+            &[json!("(1+2.5e-7i)"), json!("(1)")],
+        );
     }
 
     #[test]
@@ -510,20 +525,37 @@ mod tests {
             json!({ "string": "61c3a4" }),
             &[json!("aä"), json!({ "$hex": "61c3a4" })],
             &[json!({ "$text": "a", "$cut": "cut", "$length": 3 }), json!({ "$gap": "budget" })],
-            &[json!("a"), json!("aä "), json!({ "$text": "b", "$cut": "cut" }), json!({ "$text": "a", "$cut": "cut", "$length": 4 }), json!({ "$text": "a" })],
+            &[
+                json!("a"),
+                json!("aä "),
+                json!({ "$text": "b", "$cut": "cut" }),
+                json!({ "$text": "a", "$cut": "cut", "$length": 4 }),
+                json!({ "$text": "a" }),
+            ],
         );
         let uuid = json!({ "bytes": "123e4567e89b12d3a456426614174000" });
-        check(uuid, &[json!("123e4567-e89b-12d3-a456-426614174000")], &[], &[json!("123e4567-e89b-12d3-a456-426614174001")]);
+        check(
+            uuid,
+            &[json!("123e4567-e89b-12d3-a456-426614174000")],
+            &[],
+            &[json!("123e4567-e89b-12d3-a456-426614174001")],
+        );
     }
 
     #[test]
     fn every_part_is_compared() {
-        let point = json!({ "record": [["x", { "int": "1" }], ["_", { "int": "9" }], ["y", { "int": "2" }]] });
+        let point =
+            json!({ "record": [["x", { "int": "1" }], ["_", { "int": "9" }], ["y", { "int": "2" }]] });
         check(
             point.clone(),
             &[json!({ "x": 1, "y": 2 })],
             &[json!({ "x": 1, "y": { "$gap": "optimized out" } }), json!({ "x": 1, "$cut": "cut" })],
-            &[json!({ "x": 1 }), json!({ "x": 1, "y": 3 }), json!({ "x": 1, "y": 2, "z": 3 }), json!({ "y": 3, "$cut": "cut" })],
+            &[
+                json!({ "x": 1 }),
+                json!({ "x": 1, "y": 3 }),
+                json!({ "x": 1, "y": 2, "z": 3 }),
+                json!({ "y": 3, "$cut": "cut" }),
+            ],
         );
         let pointer = json!({ "pointer": "4096", "to": point.clone() });
         check(
@@ -532,7 +564,12 @@ mod tests {
             &[json!({ "$address": "0x1000", "$cut": "cut: depth" })],
             &[json!({ "$address": "0x1008", "$cut": "cut: depth" }), json!(null)],
         );
-        check(json!({ "nil": "map" }), &[json!(null)], &[json!({ "$gap": "x" })], &[json!({}), json!([]), json!("")]);
+        check(
+            json!({ "nil": "map" }),
+            &[json!(null)],
+            &[json!({ "$gap": "x" })],
+            &[json!({}), json!([]), json!("")],
+        );
         let list = json!({ "list": [{ "int": "1" }, { "int": "2" }] });
         check(
             list,
@@ -544,12 +581,18 @@ mod tests {
 
     #[test]
     fn maps_agree_in_any_order() {
-        let map = json!({ "map": [[{ "string": "62" }, { "int": "2" }], [{ "string": "2461" }, { "int": "1" }]] });
+        let map =
+            json!({ "map": [[{ "string": "62" }, { "int": "2" }], [{ "string": "2461" }, { "int": "1" }]] });
         check(
             map,
             &[json!({ "$$a": 1, "b": 2 }), json!([{ "key": "b", "value": 2 }, { "key": "$a", "value": 1 }])],
             &[json!({ "b": 2, "$cut": "cut", "$length": 2 })],
-            &[json!({ "b": 2 }), json!({ "b": 1, "$$a": 2 }), json!({ "b": 2, "c": 1 }), json!([{ "key": "b", "value": 2 }, { "key": "b", "value": 2 }])],
+            &[
+                json!({ "b": 2 }),
+                json!({ "b": 1, "$$a": 2 }),
+                json!({ "b": 2, "c": 1 }),
+                json!([{ "key": "b", "value": 2 }, { "key": "b", "value": 2 }]),
+            ],
         );
     }
 
@@ -558,12 +601,29 @@ mod tests {
         let held = json!({ "dynamic": "*main.item", "value": { "to": { "record": [["N", { "int": "1" }]] }, "pointer": "1" } });
         check(
             held,
-            &[json!({ "$type": "*main.item", "N": 1 }), json!({ "$type": "*a/b/main.item", "$value": { "N": 1 } })],
+            &[
+                json!({ "$type": "*main.item", "N": 1 }),
+                json!({ "$type": "*a/b/main.item", "$value": { "N": 1 } }),
+            ],
             &[json!({ "$type": "*main.item", "$gap": "x" })],
-            &[json!({ "$type": "main.item", "N": 1 }), json!({ "N": 1 }), json!({ "$type": "main.item", "$gap": "x" })],
+            &[
+                json!({ "$type": "main.item", "N": 1 }),
+                json!({ "N": 1 }),
+                json!({ "$type": "main.item", "$gap": "x" }),
+            ],
         );
-        check(json!({ "dynamic": "int", "value": { "int": "1" } }), &[json!(1)], &[], &[json!({ "$type": "uint", "$value": 1 })]);
-        check(json!({ "dynamic": "main.n", "value": { "int": "1" } }), &[json!({ "$type": "main.n", "$value": 1 })], &[], &[json!(1)]);
+        check(
+            json!({ "dynamic": "int", "value": { "int": "1" } }),
+            &[json!(1)],
+            &[],
+            &[json!({ "$type": "uint", "$value": 1 })],
+        );
+        check(
+            json!({ "dynamic": "main.n", "value": { "int": "1" } }),
+            &[json!({ "$type": "main.n", "$value": 1 })],
+            &[],
+            &[json!(1)],
+        );
     }
 
     #[test]
@@ -580,10 +640,19 @@ mod tests {
             f,
             &[json!({ "$func": "main.f[go.shape.int].func1", "n": 1 })],
             &[json!({ "$func": "main.f[...].func1" })],
-            &[json!({ "$func": "main.f[...].func1", "n": 2 }), json!({ "$func": "main.f[...].func1", "m": 1 }), json!({ "$func": "main.g" })],
+            &[
+                json!({ "$func": "main.f[...].func1", "n": 2 }),
+                json!({ "$func": "main.f[...].func1", "m": 1 }),
+                json!({ "$func": "main.g" }),
+            ],
         );
         let c = json!({ "chan": "1", "length": "1", "capacity": "2", "closed": false, "content": [{ "int": "7" }] });
         let ours = |length: u32, element: u32| json!({ "length": length, "capacity": 2, "closed": false, "elements": [element] });
-        check(c, &[ours(1, 7)], &[], &[ours(2, 7), ours(1, 8), json!({ "length": 1, "capacity": 2, "closed": true, "elements": [7] })]);
+        check(
+            c,
+            &[ours(1, 7)],
+            &[],
+            &[ours(2, 7), ours(1, 8), json!({ "length": 1, "capacity": 2, "closed": true, "elements": [7] })],
+        );
     }
 }
