@@ -64,7 +64,7 @@ values="1.21.13:normal 1.21.13:pie 1.21.13:cgo 1.22.10:normal 1.23.9:normal 1.24
 # What gRPC's newest release builds with.
 requests="1.26.6:normal 1.27.3:cgo"
 
-read -ra programs <<<"${PROGRAMS:-still busy many values requests}"
+read -ra programs <<<"${PROGRAMS:-still busy many values requests secrets}"
 
 builds_of() { # program
 	if [[ ${MATRIX:-} == all && $1 == still ]]; then
@@ -86,7 +86,7 @@ sources_hash() {
 	cd "$sources"
 	{
 		pwd
-		find still busy many values requests -type f \( -name '*.go' -o -name '*.c' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+		find still busy many values requests secrets -type f \( -name '*.go' -o -name '*.c' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
 	} | sha256sum | cut -c1-16
 }
 
