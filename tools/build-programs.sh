@@ -64,6 +64,8 @@ values="1.21.13:normal 1.21.13:pie 1.21.13:cgo 1.22.10:normal 1.23.9:normal 1.24
 # What gRPC's newest release builds with.
 requests="1.26.6:normal 1.27.3:cgo"
 
+secrets="1.21.13:normal 1.27.3:cgo"
+
 read -ra programs <<<"${PROGRAMS:-still busy many values requests secrets}"
 
 builds_of() { # program
@@ -75,6 +77,8 @@ builds_of() { # program
 		echo "${BUILDS:-$values}"
 	elif [[ $1 == requests ]]; then
 		echo "${BUILDS:-$requests}"
+	elif [[ $1 == secrets ]]; then
+		echo "${BUILDS:-$secrets}"
 	else
 		echo "${BUILDS:-$some}"
 	fi

@@ -136,7 +136,8 @@ fn under_load(program: &Program, folder: &Path) {
                 }
                 continue;
             }
-            let Some((id, flight)) = id_of(&value.name, text).and_then(|id| Some((id, flights.get(id)?))) else {
+            let Some((id, flight)) = id_of(&value.name, text).and_then(|id| Some((id, flights.get(id)?)))
+            else {
                 problems.push(format!("{place}: {text} is nothing that was sent"));
                 continue;
             };
@@ -187,7 +188,9 @@ impl Flight {
             let mut ns = || words.next()?.parse().ok();
             Some((id, Flight { began_ns: ns()?, ended_ns: ns()? }))
         };
-        text.lines().map(|line| flight(line).unwrap_or_else(|| panic!("no line of a record: {line}"))).collect()
+        text.lines()
+            .map(|line| flight(line).unwrap_or_else(|| panic!("no line of a record: {line}")))
+            .collect()
     }
 
     fn was_during(&self, taken: &Taken) -> bool {
