@@ -61,8 +61,17 @@ some="1.21.13:normal 1.22.10:cgo 1.23.9:stripped 1.24.11:cgo 1.25.5:pie 1.26.6:n
 # For arm64, where they are run by an emulator.
 foreign="1.21.13:normal 1.22.10:pie-stripped 1.23.9:stripped 1.24.11:bare 1.25.5:pie 1.26.6:stripped 1.27.3:normal 1.27.3:stripped"
 
+# Where debug information differs: by version, by the linker, and where there is none.
+values="1.21.13:normal 1.21.13:pie 1.21.13:cgo 1.22.10:normal 1.23.9:normal 1.24.11:normal 1.24.11:pie 1.24.11:cgo
+	1.25.5:normal 1.26.6:normal 1.27.3:normal 1.27.3:pie 1.27.3:cgo 1.27.3:w 1.27.3:stripped"
+
+# What gRPC's newest release builds with.
+requests="1.26.6:normal 1.27.3:cgo"
+
+secrets="1.21.13:normal 1.27.3:cgo"
+
 native=$(go env GOARCH)
-read -ra programs <<<"${PROGRAMS:-still still-arm64 busy many}"
+read -ra programs <<<"${PROGRAMS:-still still-arm64 busy many values requests secrets}"
 
 builds_of() { # program
 	if [[ ${MATRIX:-} == all && $1 == still ]]; then
@@ -71,6 +80,12 @@ builds_of() { # program
 		echo "${BUILDS:-$representative}"
 	elif [[ $1 == *-arm64 ]]; then
 		echo "${BUILDS:-$foreign}"
+	elif [[ $1 == values ]]; then
+		echo "${BUILDS:-$values}"
+	elif [[ $1 == requests ]]; then
+		echo "${BUILDS:-$requests}"
+	elif [[ $1 == secrets ]]; then
+		echo "${BUILDS:-$secrets}"
 	else
 		echo "${BUILDS:-$some}"
 	fi
@@ -82,7 +97,7 @@ sources_hash() {
 	cd "$sources"
 	{
 		pwd
-		find still busy many -type f \( -name '*.go' -o -name '*.c' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+		find still busy many values requests secrets -type f \( -name '*.go' -o -name '*.c' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
 	} | sha256sum | cut -c1-16
 }
 
@@ -117,14 +132,20 @@ build() { # program version kind
 	# defaults of GODEBUG.
 	local unfinished
 	unfinished=$(mktemp "$target.XXXXXX")
-	sed "s/^go .*/go ${version%.*}/" "$sources/$program/go.mod" >"$unfinished.mod"
+	if [[ -e $sources/$program/go.sum ]]; then
+		# Modules that it needs may ask for a patch release.
+		sed "s/^go .*/go $version/" "$sources/$program/go.mod" >"$unfinished.mod"
+		cp "$sources/$program/go.sum" "$unfinished.sum"
+	else
+		sed "s/^go .*/go ${version%.*}/" "$sources/$program/go.mod" >"$unfinished.mod"
+	fi
 	if ! (cd "$sources/$program" && GOTOOLCHAIN=go$version GOWORK=off GOFLAGS=-buildvcs=false GOARCH=$architecture \
 		CGO_ENABLED=$cgo go build -modfile="$unfinished.mod" ${flags[@]+"${flags[@]}"} -o "$unfinished" .); then
-		rm -f "$unfinished" "$unfinished.mod"
+		rm -f "$unfinished" "$unfinished.mod" "$unfinished.sum"
 		echo "build-programs: $program with Go $version ($kind) failed" >&2
 		return 1
 	fi
-	rm -f "$unfinished.mod"
+	rm -f "$unfinished.mod" "$unfinished.sum"
 	[[ $kind != bare ]] || remove_section_headers "$unfinished"
 	chmod 755 "$unfinished"
 	mv -f "$unfinished" "$target"

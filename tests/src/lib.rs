@@ -1,5 +1,8 @@
 //! What the end-to-end tests share.
 //!
+//! * [`agreement`]: a captured value beside what the program says.
+//! * [`captured`]: values in a snapshot file.
+//! * [`truth`]: what a program says its variables hold, and probes for that.
 //! * [`agent`]: a snapshot under way, and the two processes that take it.
 //! * [`programs`]: the Go programs of `tests/programs`, built for each version and in each way, and running ones.
 //! * [`traceback`]: Go's own traceback text, taken apart. It is the oracle: nothing here knows how Stillframe reads Go.
@@ -19,6 +22,8 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod agreement;
+pub mod captured;
 pub mod cluster;
 pub mod comparison;
 pub mod containers;
@@ -33,3 +38,4 @@ pub mod stillframe;
 pub mod table;
 pub mod tidy;
 pub mod traceback;
+pub mod truth;

@@ -1,0 +1,3 @@
+module stillframe.test/secrets
+
+go 1.21

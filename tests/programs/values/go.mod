@@ -1,0 +1,3 @@
+module stillframe.test/values
+
+go 1.21
