@@ -28,13 +28,16 @@ use crate::programs::{PATIENCE, Running, pause, poll};
 
 /// Debian's package qemu-user.
 const EMULATOR: &str = "qemu-aarch64";
+/// Where position-independent programs find their loader: Debian's package libc6-arm64-cross.
+const LIBRARIES: &str = "/usr/aarch64-linux-gnu";
 
 /// getauxval(3).
 const AT_ENTRY: u64 = 9;
 
 /// Whether programs for arm64 can be run here.
 pub fn is_there() -> bool {
-    Command::new(EMULATOR).arg("--version").output().is_ok_and(|ran| ran.status.success())
+    let runs = Command::new(EMULATOR).arg("--version").output().is_ok_and(|ran| ran.status.success());
+    runs && Path::new(LIBRARIES).join("lib/ld-linux-aarch64.so.1").exists()
 }
 
 /// A program for arm64 that stands still.
@@ -48,7 +51,7 @@ impl Emulated {
     /// Starts a program that says `ready`. `set` may set its environment.
     pub fn start(exe: &Path, errors: Option<&Path>, set: impl FnOnce(&mut Command)) -> Emulated {
         let mut command = Command::new(EMULATOR);
-        set(command.arg(exe));
+        set(command.args(["-L", LIBRARIES]).arg(exe));
         let bytes = std::fs::read(exe).unwrap_or_else(|e| panic!("{}: {e}", exe.display()));
         let build = Build::read(Arc::new(bytes)).unwrap_or_else(|e| panic!("{}: {e}", exe.display()));
         Emulated { process: Running::start(&mut command, errors), exe: exe.to_owned(), build }
