@@ -24,17 +24,20 @@ use stillframe_target::recording::{Recording, write_recording};
 use stillframe_target::registers::Machine;
 
 use crate::process_state::threads;
-use crate::programs::{PATIENCE, Running, poll};
+use crate::programs::{PATIENCE, Running, pause, poll};
 
 /// Debian's package qemu-user.
 const EMULATOR: &str = "qemu-aarch64";
+/// Where position-independent programs find their loader: Debian's package libc6-arm64-cross.
+const LIBRARIES: &str = "/usr/aarch64-linux-gnu";
 
 /// getauxval(3).
 const AT_ENTRY: u64 = 9;
 
 /// Whether programs for arm64 can be run here.
 pub fn is_there() -> bool {
-    Command::new(EMULATOR).arg("--version").output().is_ok_and(|ran| ran.status.success())
+    let runs = Command::new(EMULATOR).arg("--version").output().is_ok_and(|ran| ran.status.success());
+    runs && Path::new(LIBRARIES).join("lib/ld-linux-aarch64.so.1").exists()
 }
 
 /// A program for arm64 that stands still.
@@ -48,15 +51,16 @@ impl Emulated {
     /// Starts a program that says `ready`. `set` may set its environment.
     pub fn start(exe: &Path, errors: Option<&Path>, set: impl FnOnce(&mut Command)) -> Emulated {
         let mut command = Command::new(EMULATOR);
-        set(command.arg(exe));
+        set(command.args(["-L", LIBRARIES]).arg(exe));
         let bytes = std::fs::read(exe).unwrap_or_else(|e| panic!("{}: {e}", exe.display()));
         let build = Build::read(Arc::new(bytes)).unwrap_or_else(|e| panic!("{}: {e}", exe.display()));
         Emulated { process: Running::start(&mut command, errors), exe: exe.to_owned(), build }
     }
 
-    /// Stops it, writes what a capture reads of it, and lets it go on.
+    /// Waits until it has nothing to do, stops it, writes what a capture reads of it, and lets it go on.
     pub fn record(&self, core: &Path) {
         let pid = self.process.pid();
+        self.await_quiet();
         let begun = Instant::now();
         let pause_start_ns = unix_ns();
         self.process.signal(Signal::SIGSTOP);
@@ -73,7 +77,7 @@ impl Emulated {
         let frozen = frozen.elapsed();
         self.process.signal(Signal::SIGCONT);
 
-        let pause = begun.elapsed();
+        let lasted = begun.elapsed();
         let ended = Ended::Asked;
         let recording = Recording {
             pid,
@@ -82,10 +86,30 @@ impl Emulated {
             threads: &[],
             auxiliary: &Auxiliary { entries: vec![(AT_ENTRY, entry)] },
             mappings: &[],
-            pause: Some(Pause { pause_start_ns, pause, frozen_start_ns, frozen, frozen_monotonic_ns, ended }),
+            pause: Some(Pause {
+                pause_start_ns,
+                pause: lasted,
+                frozen_start_ns,
+                frozen,
+                frozen_monotonic_ns,
+                ended,
+            }),
         };
         let file = std::fs::File::create(core).unwrap_or_else(|e| panic!("{}: {e}", core.display()));
         write_recording(&mut std::io::BufWriter::new(file), &recording).unwrap();
+    }
+
+    /// Until no thread of it has run in a few looks.
+    fn await_quiet(&self) {
+        const LOOKS: usize = 10;
+        let mut quiet = 0;
+        let look = || {
+            pause(Duration::from_millis(20));
+            let sleeps = threads(self.process.pid()).iter().all(|thread| thread.state == 'S');
+            quiet = if sleeps { quiet + 1 } else { 0 };
+            (quiet >= LOOKS).then_some(())
+        };
+        poll(PATIENCE, look).unwrap_or_else(|| panic!("{} does not stand still", self.exe.display()));
     }
 
     /// Where the program begins in memory: the auxiliary vector that the kernel shows is the emulator's.

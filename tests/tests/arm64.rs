@@ -226,7 +226,9 @@ impl Scene {
 fn emulated_programs_agree_with_go() {
     let programs: Vec<Program> = Program::all("still-arm64");
     if !emulated::is_there() {
-        println!("skipped: there is no qemu-aarch64 to run programs for arm64 (apt-get install qemu-user)");
+        println!(
+            "skipped: there is no qemu-aarch64 to run programs for arm64 (apt-get install qemu-user libc6-arm64-cross)"
+        );
         return;
     }
     assert!(programs.iter().any(|p| p.kind == Kind::Normal), "of {MINORS:?}: none has debug information");

@@ -102,7 +102,7 @@ impl Host {
         let query = "SELECT what, reason FROM gaps";
         let ran = run(&["sql".as_ref(), "--json".as_ref(), file.as_os_str(), query.as_ref()]);
         let rows: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
-        rows["rows"].as_array().unwrap_or_else(|| panic!("no rows: {rows}")).clone()
+        rows.as_array().unwrap_or_else(|| panic!("no rows: {rows}")).clone()
     }
 }
 
