@@ -30,6 +30,9 @@ pub trait Host: Send + Sync {
         max_pause: Option<Duration>,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Later<Result<Box<dyn Spool>, Refusal>>;
+
+    /// Called once, before anything else: how to reach the coordinator, for a host that asks it for something.
+    fn linked(&self, _link: Link) {}
 }
 
 /// A result that waits: frames of batches. Dropping it deletes it.
@@ -41,7 +44,7 @@ pub trait Spool: Send + Sync {
 }
 
 /// The connection of the moment.
-pub(crate) type Link = tokio::sync::watch::Receiver<Option<Arc<dyn Streams>>>;
+pub type Link = tokio::sync::watch::Receiver<Option<Arc<dyn Streams>>>;
 
 struct Carrying {
     order: OrderId,

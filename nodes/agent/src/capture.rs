@@ -21,6 +21,7 @@ use stillframe_wire::facts::{PauseWindow, ProcessFacts};
 use crate::convert::{self, About};
 use crate::error::CaptureError;
 use crate::scrub;
+use crate::symbols::Symbols;
 
 /// The budget of a target with few goroutines; see [`default_budget`].
 pub const BUDGET_DEFAULT: Duration = Duration::from_millis(50);
@@ -73,6 +74,8 @@ impl Phase {
 pub struct Captures {
     freezer: Option<Freezer>,
     builds: Arc<Mutex<HashMap<Identity, Arc<Build>>>>,
+    /// Where debug information comes from; `None`: from executables only.
+    symbols: Option<Symbols>,
 }
 
 /// 50 ms, and a microsecond for each goroutine above 50,000; at most 10 s.
@@ -84,6 +87,10 @@ pub fn default_budget(goroutines: u64) -> Duration {
 impl Captures {
     pub fn new(freezer: Freezer) -> Captures {
         Captures { freezer: Some(freezer), ..Captures::default() }
+    }
+
+    pub fn with_symbols(self, symbols: Symbols) -> Captures {
+        Captures { symbols: Some(symbols), ..self }
     }
 
     pub fn capture(

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stillframe_actors::capture::actor::{Host, Spool};
+use stillframe_actors::capture::actor::{Host, Link, Spool};
 use stillframe_actors::connection::Later;
 use stillframe_actors::glob;
 use stillframe_target::freezer::Freezer;
@@ -16,6 +16,8 @@ use stillframe_wire::message::{FailureClass, ReadyTarget, Refusal, Selector};
 use crate::capture::{Captures, Options, Phase, Source};
 use crate::error::{CaptureError, ExitClass};
 use crate::spool::Folder;
+use crate::symbols::config::Config;
+use crate::symbols::{Coordinator, Symbols};
 use crate::targets::{self, TargetSummary};
 
 /// Between the order to freeze and the freeze: executables were read before, so that it takes little more than a message.
@@ -27,6 +29,7 @@ pub struct Capturing {
     captures: Captures,
     of: Of,
     spool: Folder,
+    coordinator: Coordinator,
 }
 
 #[derive(Clone)]
@@ -39,13 +42,22 @@ impl Capturing {
     /// `spool`: the folder where results wait for the coordinator.
     pub fn new(freezer: Freezer, spool: &Path) -> Capturing {
         let captures = Captures::new(freezer.clone());
-        Capturing { captures, of: Of::Processes(freezer), spool: Folder::new(spool) }
+        let of = Of::Processes(freezer);
+        Capturing { captures, of, spool: Folder::new(spool), coordinator: Coordinator::default() }
     }
 
     /// A core file is a host of one process, whatever is selected.
     pub fn of_core(core: &Path, exe: &Path, spool: &Path) -> Capturing {
         let of = Of::Core { core: core.to_owned(), exe: exe.to_owned() };
-        Capturing { captures: Captures::default(), of, spool: Folder::new(spool) }
+        let coordinator = Coordinator::default();
+        Capturing { captures: Captures::default(), of, spool: Folder::new(spool), coordinator }
+    }
+
+    /// With debug information from elsewhere than executables. `is_node`: from the coordinator, too.
+    pub fn with_symbols(mut self, config: Config, is_node: bool) -> Capturing {
+        let symbols = Symbols::new(config, is_node.then(|| self.coordinator.clone()));
+        self.captures = self.captures.with_symbols(symbols);
+        self
     }
 
     fn find_now(&self, selector: &Selector) -> Vec<ReadyTarget> {
@@ -130,6 +142,10 @@ impl Capturing {
 }
 
 impl Host for Capturing {
+    fn linked(&self, link: Link) {
+        self.coordinator.linked(link);
+    }
+
     fn find(&self, selector: Selector) -> Later<(Vec<ReadyTarget>, Duration)> {
         let this = self.clone();
         Box::pin(async move {

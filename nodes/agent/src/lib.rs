@@ -3,6 +3,7 @@
 //! * [`capture`]: one target, from order to facts.
 //! * [`targets`]: which Go processes this host has.
 //! * [`doctor`]: whether captures can work here, and what to do where they cannot.
+//! * [`symbols`]: where debug information comes from, and where it is kept.
 //! * [`host`]: what the host is.
 //! * [`freezer`]: the privileged process that all of them ask; this one needs no privilege.
 //!
@@ -17,6 +18,7 @@ pub mod freezer;
 pub mod host;
 pub mod serve;
 pub mod spool;
+pub mod symbols;
 pub mod targets;
 
 mod convert;
