@@ -1,5 +1,6 @@
 //! An order as the coordinator knows it, and what becomes of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use stillframe_wire::facts::PauseWindow;
@@ -14,6 +15,8 @@ pub struct Order {
     pub id: OrderId,
     pub selector: Selector,
     pub max_pause: Option<Duration>,
+    /// Source text of the probe sets; empty: none.
+    pub probes: Arc<str>,
     /// From the order until its last fact; the file is finished after that.
     pub within: Duration,
     pub label: Option<String>,

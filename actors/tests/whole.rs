@@ -22,9 +22,13 @@ use stillframe_actors::writer::actor::{Answer, Store, StoreTask, row};
 use stillframe_actors::writer::state::{Done, Event as WriterEvent};
 use stillframe_actors::{coordinator, local, node};
 use stillframe_wire::batch::{Batch, batches};
-use stillframe_wire::facts::{Completeness, Goroutine, HostFacts, PauseWindow, ProcessFacts};
+use stillframe_wire::facts::{
+    Cell, CellValue, Completeness, Goroutine, HostFacts, PauseWindow, ProbeRow, ProbeTable, ProcessFacts,
+};
 use stillframe_wire::message::{FailureClass, InstanceId, OrderId, ReadyTarget, Refusal, Selector};
 use tokio::sync::mpsc;
+
+const PROBES: &str = "[[probe]]";
 
 fn clock() -> Clock {
     let started = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
@@ -32,7 +36,11 @@ fn clock() -> Clock {
     Clock::new(move || (started + zero.elapsed()).as_nanos() as i64)
 }
 
-fn facts(pid: u32, goroutines: u64) -> ProcessFacts {
+/// Each goroutine's value is the text that the order gave.
+fn facts(pid: u32, goroutines: u64, probes: &str) -> ProcessFacts {
+    let value = CellValue::Text(probes.to_owned());
+    let cell = Cell { value, ..Cell::default() };
+    let probe_row = |goroutine| ProbeRow { table: 0, goroutine, depth: 0, cells: vec![cell.clone()] };
     let goroutine = |goid| Goroutine {
         goid,
         status: "waiting".into(),
@@ -69,6 +77,9 @@ fn facts(pid: u32, goroutines: u64) -> ProcessFacts {
         stacks: Vec::new(),
         go_statements: Vec::new(),
         goroutines: (1..=goroutines).map(goroutine).collect(),
+        types: Vec::new(),
+        probe_tables: vec![ProbeTable { probe: "p".into(), columns: vec!["probes".into()] }],
+        probe_rows: (0..goroutines as u32).map(probe_row).collect(),
         gaps: Vec::new(),
     }
 }
@@ -99,7 +110,13 @@ impl Spool for Memory {
 }
 
 impl Host for Scripted {
-    fn find(&self, _: Selector) -> Later<(Vec<ReadyTarget>, Duration)> {
+    fn find(
+        &self,
+        _: Selector,
+        _: Option<Duration>,
+        probes: Arc<str>,
+    ) -> Later<(Vec<ReadyTarget>, Duration)> {
+        assert_eq!(&*probes, PROBES);
         let target = |pid, refusal| ReadyTarget { pid, program: "shop".into(), refusal };
         let refusal = Refusal { class: FailureClass::Unsupported, reason: "too old".into() };
         let targets = vec![target(self.pid, None), target(2, None), target(3, Some(refusal))];
@@ -110,6 +127,7 @@ impl Host for Scripted {
         &self,
         pid: u32,
         _: Option<Duration>,
+        probes: Arc<str>,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Later<Result<Box<dyn Spool>, Refusal>> {
         let (own, goroutines) = (self.pid, self.goroutines);
@@ -119,7 +137,7 @@ impl Host for Scripted {
             }
             resumed(PauseWindow::default());
             let mut bytes = Vec::new();
-            for batch in batches(facts(pid, goroutines)) {
+            for batch in batches(facts(pid, goroutines, &probes)) {
                 write_frame(&mut bytes, &batch).await.unwrap();
             }
             Ok(Box::new(Memory { goroutines, bytes }) as Box<dyn Spool>)
@@ -156,12 +174,18 @@ impl Store for Keeping {
             StoreTask::Load { key, mut batches } => {
                 let kept = Arc::clone(&self.0);
                 tokio::spawn(async move {
-                    let mut goroutines = 0;
+                    let (mut goroutines, mut values) = (0, 0);
                     while let Some(batch) = batches.recv().await {
                         match batch {
                             Ok(Batch::Goroutines(some)) => goroutines += some.len() as u64,
+                            Ok(Batch::ProbeRows(rows)) => {
+                                let is_asked = |cell: &Cell| cell.value == CellValue::Text(PROBES.into());
+                                assert!(rows.iter().flat_map(|row| &row.cells).all(is_asked));
+                                values += rows.len() as u64;
+                            }
                             Ok(Batch::Done(counts)) => {
-                                assert_eq!(counts.goroutines, goroutines);
+                                assert_eq!((counts.goroutines, counts.probe_rows), (goroutines, goroutines));
+                                assert_eq!(values, goroutines);
                                 kept.lock().unwrap().goroutines.push((key.node, goroutines));
                                 return answer(WriterEvent::Done(Done::Loaded { goroutines }));
                             }
@@ -205,6 +229,7 @@ fn order(id: u128) -> Order {
         id: OrderId(id),
         selector: Selector::default(),
         max_pause: None,
+        probes: PROBES.into(),
         within: Duration::from_secs(20),
         label: None,
         requested_by: None,

@@ -39,6 +39,7 @@ fn streamed(pid: u32, goroutines: u64, stacks: u32) -> impl Iterator<Item = Batc
         stacks: facts.stacks.len() as u64,
         goroutines,
         gaps: gaps.len() as u64,
+        ..Counts::default()
     };
     let tables = batches(facts).filter(|batch| !matches!(batch, Batch::Done(_)));
     let goroutines = (0..goroutines.div_ceil(BATCH_GOROUTINES)).map(move |batch| {

@@ -22,6 +22,9 @@ pub struct OrderRequest {
     /// `null`: the nodes' default.
     #[serde(default)]
     pub max_pause_ns: Option<u64>,
+    /// Source text of the probe sets; empty: none.
+    #[serde(default)]
+    pub probes: String,
     /// From the order until its last fact; 1 s to 1 h.
     pub within_ns: u64,
     #[serde(default)]

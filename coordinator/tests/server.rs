@@ -1,5 +1,7 @@
 //! The coordinator's server, end to end: scripted nodes over QUIC, users over HTTP and by the built command line.
 
+#[path = "synthetic/captured.rs"]
+mod captured;
 mod cluster;
 mod synthetic;
 

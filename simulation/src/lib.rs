@@ -1,6 +1,7 @@
 //! A whole cluster in one thread: seeded, in virtual time, with faults and oracles.
 //!
 //! * [`plan`]: what is drawn from a seed: hosts, targets, clocks, orders, faults and their times.
+//! * [`probes`]: what the orders' probes say.
 //! * [`oracle`]: what must hold whatever happens; it is told what happens in a vocabulary that knows no machinery.
 //! * [`machines`]: tier one: the actors' pure state machines, a model of everything around them, and one event loop.
 //! * [`stack`]: tier two: the actors themselves, over QUIC, over a simulated network.
@@ -16,6 +17,7 @@ pub mod log;
 pub mod machines;
 pub mod oracle;
 pub mod plan;
+pub mod probes;
 pub mod random;
 pub mod run;
 pub mod stack;

@@ -55,11 +55,19 @@ pub struct File {
     pub is_complete: bool,
     pub hosts: BTreeSet<String>,
     pub rows: BTreeMap<TargetKey, Vec<(CaptureNumber, u64)>>,
+    /// Captured values, likewise.
+    pub values: BTreeMap<TargetKey, Vec<(CaptureNumber, u64)>>,
     pub lost_targets: Vec<(TargetKey, String)>,
     pub lost_nodes: Vec<(String, String)>,
 }
 
 impl File {
+    /// Takes back all that is there of a target.
+    pub fn remove(&mut self, key: &TargetKey) {
+        self.rows.remove(key);
+        self.values.remove(key);
+    }
+
     pub fn goroutines(&self) -> u64 {
         self.rows.values().map(|rows| rows.len() as u64).sum()
     }
@@ -94,12 +102,13 @@ pub enum Observation<'a> {
         run: Run,
         outcome: &'a Outcome,
     },
-    /// A result is whole on its node.
+    /// A result is whole on its node. `values`: as many as the order's own probes give of it.
     Captured {
         capture: CaptureNumber,
         order: u128,
         key: TargetKey,
         rows: u64,
+        values: u64,
         frozen_at_ns: u64,
     },
     /// The writer says that it has all of a target.
@@ -169,6 +178,7 @@ struct Captured {
     order: u128,
     key: TargetKey,
     rows: u64,
+    values: u64,
     frozen_at_ns: u64,
 }
 
@@ -239,8 +249,8 @@ impl Oracles {
                 self.running.insert((state.until_ns, run));
             }
             Observation::Ended { run, outcome } => self.ended(run, outcome),
-            Observation::Captured { capture, order, key, rows, frozen_at_ns } => {
-                self.captures.insert(capture, Captured { order, key, rows, frozen_at_ns });
+            Observation::Captured { capture, order, key, rows, values, frozen_at_ns } => {
+                self.captures.insert(capture, Captured { order, key, rows, values, frozen_at_ns });
             }
             Observation::Written { run, key } => {
                 self.runs.get_mut(&run).map(|run| run.written.insert(key));
@@ -347,6 +357,13 @@ impl Oracles {
             if !rows.iter().copied().eq(sent) {
                 wrong(Oracle::Files, format!("{key:?} has {} rows that are not those sent", rows.len()));
             }
+            let values = file.values.get(key).map_or(&[][..], Vec::as_slice);
+            let sent = (0..captured.values).map(|value| (number.unwrap_or_default(), value));
+            if !values.iter().copied().eq(sent) {
+                let what =
+                    format!("{key:?} has {} values, and not the {} asked for", values.len(), captured.values);
+                wrong(Oracle::Files, what);
+            }
             if captured.order != state.order || captured.key != *key {
                 wrong(Oracle::Files, format!("{key:?} has rows of {:?}", captured.key));
             }
@@ -356,6 +373,9 @@ impl Oracles {
             if file.lost_targets.iter().any(|(lost, _)| lost == key) {
                 wrong(Oracle::Files, format!("{key:?} is there, and is said to be missing"));
             }
+        }
+        for key in file.values.keys().filter(|key| !file.rows.contains_key(*key)) {
+            wrong(Oracle::Files, format!("{key:?} has values of no result"));
         }
         for key in state.written.iter().filter(|key| !file.rows.contains_key(*key)) {
             wrong(Oracle::Files, format!("{key:?} was written, and is not there"));

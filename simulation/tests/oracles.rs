@@ -27,6 +27,11 @@ fn files_that_keep_rows_of_an_aborted_stream_are_found() {
 }
 
 #[test]
+fn values_that_nobody_captures_are_found() {
+    found(Planted::ForgetsProbes, Oracle::Files);
+}
+
+#[test]
 fn files_that_get_their_name_too_early_are_found() {
     found(Planted::RenamesFirst, Oracle::Files);
 }

@@ -95,6 +95,11 @@ fn files_without_all_rows_are_found() {
 }
 
 #[test]
+fn files_without_all_values_are_found() {
+    found(Planted::LosesValues, Oracle::Files);
+}
+
+#[test]
 fn missing_reasons_are_found() {
     found(Planted::LosesReasons, Oracle::Orders);
 }

@@ -78,6 +78,9 @@ pub fn process() -> ProcessFacts {
             is_system: false,
             labels: Vec::new(),
         }],
+        types: Vec::new(),
+        probe_tables: Vec::new(),
+        probe_rows: Vec::new(),
         gaps: Vec::new(),
     }
 }

@@ -178,7 +178,11 @@ fn capture_again_and_again(program: &Program, snapshots: usize) -> (Tally, Healt
     let before = Health::reset_gap(port);
     let mut last = before.clone();
     while tally.snapshots < snapshots && tally.late < snapshots {
-        match captures.capture(&Source::Pid(pid), &Options { max_pause: Some(BUDGET) }, &mut |_| ()) {
+        match captures.capture(
+            &Source::Pid(pid),
+            &Options { max_pause: Some(BUDGET), ..Options::default() },
+            &mut |_| (),
+        ) {
             Ok(facts) => {
                 if facts.goroutines.len() < GOROUTINES_MIN {
                     problems.push(format!("a snapshot with {} goroutines", facts.goroutines.len()));

@@ -1,11 +1,15 @@
 //! A result in pieces: what follows [`crate::message::StreamHead`] on a data stream.
 //!
 //! The order is: one [`Batch::Process`], then the tables, each item before what names it by index (files, functions, go
-//! statements, stacks, goroutines, gaps), then one [`Batch::Done`]. A table may come in any number of batches.
+//! statements, stacks, goroutines, types, probe tables, probe rows, gaps), then one [`Batch::Done`]. A table may come in any
+//! number of batches.
 
 use bincode::{Decode, Encode};
 
-use crate::facts::{Completeness, Function, Gap, GoStatement, Goroutine, PauseWindow, ProcessFacts, Stack};
+use crate::facts::{
+    Completeness, Function, Gap, GoStatement, Goroutine, PauseWindow, ProbeRow, ProbeTable, ProcessFacts,
+    Stack,
+};
 use crate::limits::BATCH_BYTES_TARGET;
 
 #[expect(clippy::large_enum_variant, reason = "there is one head in a whole stream of batches")]
@@ -17,6 +21,9 @@ pub enum Batch {
     GoStatements(Vec<GoStatement>),
     Stacks(Vec<Stack>),
     Goroutines(Vec<Goroutine>),
+    Types(Vec<String>),
+    ProbeTables(Vec<ProbeTable>),
+    ProbeRows(Vec<ProbeRow>),
     Gaps(Vec<Gap>),
     /// The last one.
     Done(Counts),
@@ -30,6 +37,9 @@ pub struct Counts {
     pub go_statements: u64,
     pub stacks: u64,
     pub goroutines: u64,
+    pub types: u64,
+    pub probe_tables: u64,
+    pub probe_rows: u64,
     pub gaps: u64,
 }
 
@@ -62,6 +72,9 @@ impl Counts {
             Batch::GoStatements(items) => self.go_statements += items.len() as u64,
             Batch::Stacks(items) => self.stacks += items.len() as u64,
             Batch::Goroutines(items) => self.goroutines += items.len() as u64,
+            Batch::Types(items) => self.types += items.len() as u64,
+            Batch::ProbeTables(items) => self.probe_tables += items.len() as u64,
+            Batch::ProbeRows(items) => self.probe_rows += items.len() as u64,
             Batch::Gaps(items) => self.gaps += items.len() as u64,
         }
     }
@@ -92,6 +105,9 @@ pub fn batches(facts: ProcessFacts) -> impl Iterator<Item = Batch> {
         go_statements: facts.go_statements.len() as u64,
         stacks: facts.stacks.len() as u64,
         goroutines: facts.goroutines.len() as u64,
+        types: facts.types.len() as u64,
+        probe_tables: facts.probe_tables.len() as u64,
+        probe_rows: facts.probe_rows.len() as u64,
         gaps: facts.gaps.len() as u64,
     };
     std::iter::once(Batch::Process(head))
@@ -100,6 +116,9 @@ pub fn batches(facts: ProcessFacts) -> impl Iterator<Item = Batch> {
         .chain(chunks(facts.go_statements, |_| 16).map(Batch::GoStatements))
         .chain(chunks(facts.stacks, |s| 16 * s.frames.len() + s.stop_reason.len() + 8).map(Batch::Stacks))
         .chain(chunks(facts.goroutines, goroutine_bytes).map(Batch::Goroutines))
+        .chain(chunks(facts.types, |t| t.len() + 4).map(Batch::Types))
+        .chain(chunks(facts.probe_tables, probe_table_bytes).map(Batch::ProbeTables))
+        .chain(chunks(facts.probe_rows, probe_row_bytes).map(Batch::ProbeRows))
         .chain(chunks(facts.gaps, |g| g.what.len() + g.reason.len() + 12).map(Batch::Gaps))
         .chain(std::iter::once(Batch::Done(counts)))
 }
@@ -109,6 +128,14 @@ fn goroutine_bytes(goroutine: &Goroutine) -> usize {
     let labels: usize = goroutine.labels.iter().map(|(key, value)| key.len() + value.len() + 4).sum();
     let wait_reason = goroutine.wait_reason.as_ref().map_or(0, String::len);
     48 + goroutine.status.len() + wait_reason + goroutine.header.len() + goroutine.arguments.len() + labels
+}
+
+fn probe_table_bytes(table: &ProbeTable) -> usize {
+    table.probe.len() + table.columns.iter().map(|column| column.len() + 4).sum::<usize>() + 8
+}
+
+fn probe_row_bytes(row: &ProbeRow) -> usize {
+    row.cells.iter().map(|cell| cell.text_bytes() + 32).sum::<usize>() + 16
 }
 
 /// Lists of items that have about [`BATCH_BYTES_TARGET`] bytes together, at least one item each.

@@ -1,7 +1,7 @@
 //! The facts of a snapshot: what one node saw of one process.
 //!
-//! Functions, stacks and go statements are interned: each stands once in its table and is named by its index there
-//! (`FunctionId` and so on), which is only meaningful inside the same [`ProcessFacts`].
+//! Functions, stacks, go statements, types and the columns of probes are interned: each stands once in its table and is
+//! named by its index there (`FunctionId` and so on), which is only meaningful inside the same [`ProcessFacts`].
 
 use bincode::{Decode, Encode};
 
@@ -13,6 +13,12 @@ pub type FileId = u32;
 pub type StackId = u32;
 /// Index into [`ProcessFacts::go_statements`].
 pub type GoStatementId = u32;
+/// Index into [`ProcessFacts::goroutines`].
+pub type GoroutineId = u32;
+/// Index into [`ProcessFacts::types`].
+pub type TypeId = u32;
+/// Index into [`ProcessFacts::probe_tables`].
+pub type ProbeTableId = u32;
 
 /// The machine on which a node runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -81,6 +87,10 @@ pub struct ProcessFacts {
     pub stacks: Vec<Stack>,
     pub go_statements: Vec<GoStatement>,
     pub goroutines: Vec<Goroutine>,
+    /// Names of Go types, of values that were captured.
+    pub types: Vec<String>,
+    pub probe_tables: Vec<ProbeTable>,
+    pub probe_rows: Vec<ProbeRow>,
     pub gaps: Vec<Gap>,
 }
 
@@ -152,6 +162,81 @@ pub struct Goroutine {
     pub is_system: bool,
     /// pprof labels.
     pub labels: Vec<(String, String)>,
+}
+
+/// What a probe captures in a function. One that names no expressions takes what each function has, and stands here once
+/// for each.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct ProbeTable {
+    /// The probe's name: `orders`.
+    pub probe: String,
+    /// The names of its expressions, each of them once.
+    pub columns: Vec<String>,
+}
+
+/// One frame that a probe has matched.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ProbeRow {
+    pub table: ProbeTableId,
+    pub goroutine: GoroutineId,
+    /// Index into the stack's frames. No two rows of a probe have the same goroutine and depth.
+    pub depth: u32,
+    /// One for each of the table's columns.
+    pub cells: Vec<Cell>,
+}
+
+/// What an expression has given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Cell {
+    pub type_id: Option<TypeId>,
+    pub value: CellValue,
+    /// Where the value lay.
+    pub address: Option<u64>,
+    /// Why the value is missing, or which part of it.
+    pub gap: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Encode, Decode)]
+pub enum CellValue {
+    /// There is none; the cell's gap says why.
+    #[default]
+    None,
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    Real(f64),
+    Text(String),
+    /// Any value of several parts, as JSON.
+    Json(String),
+}
+
+/// The same bytes: also what is not a number equals itself.
+impl PartialEq for CellValue {
+    fn eq(&self, other: &CellValue) -> bool {
+        match (self, other) {
+            (CellValue::None, CellValue::None) => true,
+            (CellValue::Bool(one), CellValue::Bool(other)) => one == other,
+            (CellValue::Int(one), CellValue::Int(other)) => one == other,
+            (CellValue::Uint(one), CellValue::Uint(other)) => one == other,
+            (CellValue::Real(one), CellValue::Real(other)) => one.to_bits() == other.to_bits(),
+            (CellValue::Text(one), CellValue::Text(other)) => one == other,
+            (CellValue::Json(one), CellValue::Json(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for CellValue {}
+
+impl Cell {
+    /// Bytes of its texts.
+    pub fn text_bytes(&self) -> usize {
+        let value = match &self.value {
+            CellValue::Text(text) | CellValue::Json(text) => text.len(),
+            _ => 0,
+        };
+        value + self.gap.as_ref().map_or(0, String::len)
+    }
 }
 
 /// Why a fact is missing.

@@ -34,6 +34,9 @@ pub const SELECTOR_PATTERNS_MAX: usize = 256;
 /// Bytes of one pattern of a selector.
 pub const PATTERN_BYTES_MAX: usize = 1_024;
 
+/// Bytes of an order's probes, as source text: with the longest selector it still is a control frame.
+pub const PROBES_BYTES_MAX: usize = 256 << 10;
+
 /// Targets of one node in one order.
 pub const TARGETS_PER_NODE_MAX: usize = 1_024;
 
@@ -61,13 +64,13 @@ pub const GOROUTINES_PER_PROCESS_MAX: u64 = 16 << 20;
 /// Different stacks of one process.
 pub const STACKS_PER_PROCESS_MAX: u64 = 4 << 20;
 
-/// Files of one process, functions, and go statements: so many of each.
+/// Files of one process, functions, go statements, and types: so many of each.
 pub const TABLE_ITEMS_MAX: u64 = 1 << 20;
 
-/// Bytes of all of a process's file and function names together: a receiver keeps them until the process is whole.
+/// Bytes of all of a process's file, function, type and column names together: a receiver keeps them until the process is whole.
 pub const TABLE_TEXT_BYTES_MAX: usize = 256 << 20;
 
-/// Bytes of the name of a function, of a package or of a source file.
+/// Bytes of the name of a function, of a package, of a source file or of a type.
 pub const NAME_BYTES_MAX: usize = 16 << 10;
 
 /// Bytes of any other text of a fact: a path, a version, a reason.
@@ -78,3 +81,27 @@ pub const GOROUTINE_TEXT_BYTES_MAX: usize = 2 << 20;
 
 /// Bytes of a goroutine's arguments; a node leaves out the lines above that, and says so in a gap.
 pub const ARGUMENTS_BYTES_MAX: usize = 1 << 20;
+
+/// Different lists of columns that the probes of one process have.
+pub const PROBE_TABLES_PER_PROCESS_MAX: u64 = 64 << 10;
+
+/// Columns of one of them: cells of a row.
+pub const PROBE_COLUMNS_MAX: usize = 256;
+
+/// Bytes of a probe's name.
+pub const PROBE_NAME_BYTES_MAX: usize = 64;
+
+/// Bytes of the name of a probe's column, which may be a whole expression.
+pub const COLUMN_NAME_BYTES_MAX: usize = 1_024;
+
+/// Frames of one process that probes have matched.
+pub const PROBE_ROWS_PER_PROCESS_MAX: u64 = 4 << 20;
+
+/// Bytes of one captured value; a node cuts it, and says so in the cell's gap.
+pub const CELL_VALUE_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of all texts of a row together, its gaps included: a row fits into a frame.
+pub const PROBE_ROW_TEXT_BYTES_MAX: usize = 2 << 20;
+
+/// Bytes of all texts of one process's rows together.
+pub const PROBE_TEXT_BYTES_PER_PROCESS_MAX: u64 = 1 << 30;

@@ -3,12 +3,14 @@
 //! Each frame is a [`ToNode`] or a [`ToCoordinator`]. A node speaks first: [`Hello`]; the answer is
 //! [`ToNode::Welcome`] or [`ToNode::Refused`]. Times are Unix nanoseconds, on the clock that the field names.
 
+use std::sync::Arc;
+
 use bincode::{Decode, Encode};
 
 use crate::facts::{HostFacts, PauseWindow};
 use crate::limits::{
-    NODE_NAME_BYTES_MAX, PATTERN_BYTES_MAX, PROGRAM_BYTES_MAX, READY_REASON_BYTES_MAX, SELECTOR_PATTERNS_MAX,
-    TARGETS_PER_NODE_MAX, TEXT_BYTES_MAX,
+    NODE_NAME_BYTES_MAX, PATTERN_BYTES_MAX, PROBES_BYTES_MAX, PROGRAM_BYTES_MAX, READY_REASON_BYTES_MAX,
+    SELECTOR_PATTERNS_MAX, TARGETS_PER_NODE_MAX, TEXT_BYTES_MAX,
 };
 
 /// The version of everything in this crate that crosses a network.
@@ -51,6 +53,8 @@ pub struct Prepare {
     pub selector: Selector,
     /// The longest that a target may be stopped; `None`: the node's default, which grows with the target.
     pub max_pause_ns: Option<u64>,
+    /// The probe sets of the order, as source text; empty: none. One text for all of the nodes that are asked.
+    pub probes: Arc<str>,
     /// From the receipt on: after that the node forgets the order, unless its result is still awaited.
     pub lifetime_ns: u64,
 }
@@ -209,7 +213,10 @@ impl ToNode {
     pub fn check(&self) -> Result<(), Oversized> {
         match self {
             ToNode::Refused { reason } | ToNode::Cancel { reason, .. } => text(reason),
-            ToNode::Prepare(prepare) => prepare.selector.check(),
+            ToNode::Prepare(prepare) => {
+                within("the text of the probes", prepare.probes.len(), PROBES_BYTES_MAX)?;
+                prepare.selector.check()
+            }
             _ => Ok(()),
         }
     }

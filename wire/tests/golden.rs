@@ -63,8 +63,13 @@ fn pause() -> PauseWindow {
 fn to_node() {
     let selector =
         Selector { hosts: vec!["n*".into()], programs: vec!["shop".into()], pids: vec![7, 70_000] };
-    let prepare =
-        Prepare { order: ORDER, selector, max_pause_ns: Some(50_000_000), lifetime_ns: 60_000_000_000 };
+    let prepare = Prepare {
+        order: ORDER,
+        selector,
+        max_pause_ns: Some(50_000_000),
+        probes: "[[probe]]".into(),
+        lifetime_ns: 60_000_000_000,
+    };
     let values = [
         ToNode::Welcome { version: 1, generation: Generation(300) },
         ToNode::Refused { reason: "why".into() },
@@ -176,6 +181,21 @@ fn batch() {
         is_system: true,
         labels: vec![("key".into(), "wert ä".into())],
     };
+    let cell = |value| Cell { type_id: Some(0), value, address: Some(0xc0_0001_2345), gap: None };
+    let probe_row = ProbeRow {
+        table: 0,
+        goroutine: 0,
+        depth: 3,
+        cells: vec![
+            Cell { gap: Some("optimized out".into()), ..Cell::default() },
+            cell(CellValue::Bool(true)),
+            cell(CellValue::Int(-70_000)),
+            cell(CellValue::Uint(u64::MAX)),
+            cell(CellValue::Real(1.5)),
+            cell(CellValue::Text("wert ä".into())),
+            Cell { gap: Some("cut".into()), ..cell(CellValue::Json("[1]".into())) },
+        ],
+    };
     let facts = ProcessFacts {
         pid: 4711,
         ns_pid: 1,
@@ -203,6 +223,12 @@ fn batch() {
         stacks: vec![Stack { frames: vec![frame], stop_reason: "complete".into() }],
         go_statements: vec![GoStatement { function: 0, file: 0, line: 21, function_offset: 42, shown: true }],
         goroutines: vec![goroutine],
+        types: vec!["*main.Request".into()],
+        probe_tables: vec![ProbeTable {
+            probe: "orders".into(),
+            columns: vec!["req.ID".into(), "age".into()],
+        }],
+        probe_rows: vec![probe_row],
         gaps: vec![Gap { goid: Some(18), what: "labels".into(), reason: "budget".into() }],
     };
     let mut values: Vec<Batch> = batches(facts).collect();
@@ -214,11 +240,23 @@ fn batch() {
             go_statements: 1,
             stacks: 1,
             goroutines: 1,
+            types: 1,
+            probe_tables: 1,
+            probe_rows: 1,
             gaps: 1,
         }))
     );
-    let counts =
-        Counts { files: 1, functions: 2, go_statements: 300, stacks: 70_000, goroutines: 1 << 33, gaps: 6 };
+    let counts = Counts {
+        files: 1,
+        functions: 2,
+        go_statements: 300,
+        stacks: 70_000,
+        goroutines: 1 << 33,
+        types: 7,
+        probe_tables: 8,
+        probe_rows: 90_000,
+        gaps: 6,
+    };
     *values.last_mut().unwrap() = Batch::Done(counts);
     check("batch.hex", &values, |batch| match batch {
         Batch::Process(_) => "Process",
@@ -227,6 +265,9 @@ fn batch() {
         Batch::GoStatements(_) => "GoStatements",
         Batch::Stacks(_) => "Stacks",
         Batch::Goroutines(_) => "Goroutines",
+        Batch::Types(_) => "Types",
+        Batch::ProbeTables(_) => "ProbeTables",
+        Batch::ProbeRows(_) => "ProbeRows",
         Batch::Gaps(_) => "Gaps",
         Batch::Done(_) => "Done",
     });

@@ -9,7 +9,7 @@ use stillframe_wire::batch::{Batch, ProcessHead, batches};
 use stillframe_wire::codec::{LENGTH_BYTES, decode, encode, encode_frame, frame_length};
 use stillframe_wire::facts::*;
 use stillframe_wire::limits::*;
-use stillframe_wire::message::{StreamHead, ToCoordinator, ToNode};
+use stillframe_wire::message::{OrderId, Prepare, Selector, StreamHead, ToCoordinator, ToNode};
 
 mod arbitrary;
 
@@ -65,6 +65,9 @@ fn reassemble(all: impl IntoIterator<Item = Batch>) -> ProcessFacts {
         stacks: Vec::new(),
         go_statements: Vec::new(),
         goroutines: Vec::new(),
+        types: Vec::new(),
+        probe_tables: Vec::new(),
+        probe_rows: Vec::new(),
         gaps: Vec::new(),
     };
     let mut counts = stillframe_wire::batch::Counts::default();
@@ -76,6 +79,9 @@ fn reassemble(all: impl IntoIterator<Item = Batch>) -> ProcessFacts {
             Batch::GoStatements(items) => facts.go_statements.extend(items),
             Batch::Stacks(items) => facts.stacks.extend(items),
             Batch::Goroutines(items) => facts.goroutines.extend(items),
+            Batch::Types(items) => facts.types.extend(items),
+            Batch::ProbeTables(items) => facts.probe_tables.extend(items),
+            Batch::ProbeRows(items) => facts.probe_rows.extend(items),
             Batch::Gaps(items) => facts.gaps.extend(items),
             Batch::Done(said) => {
                 assert_eq!(said, counts);
@@ -107,6 +113,7 @@ proptest! {
         let mut facts = facts;
         // So many that a table has several batches.
         facts.goroutines = facts.goroutines.iter().cycle().take(facts.goroutines.len() * times).cloned().collect();
+        facts.probe_rows = facts.probe_rows.iter().cycle().take(facts.probe_rows.len() * times).cloned().collect();
         let mut received = Vec::new();
         for batch in batches(facts.clone()) {
             let body = encode(&batch).unwrap();
@@ -194,6 +201,16 @@ fn largest() -> ProcessFacts {
         labels: Vec::new(),
     };
     let name = || text(NAME_BYTES_MAX);
+    let probe_table = ProbeTable {
+        probe: text(PROBE_NAME_BYTES_MAX),
+        columns: vec![text(COLUMN_NAME_BYTES_MAX); PROBE_COLUMNS_MAX],
+    };
+    let cell = |value, gap| Cell { type_id: Some(u32::MAX), value, address: Some(u64::MAX), gap };
+    let mut cells = vec![cell(CellValue::Uint(u64::MAX), None); PROBE_COLUMNS_MAX];
+    let (full, rest) = cells.split_at_mut(PROBE_ROW_TEXT_BYTES_MAX / CELL_VALUE_BYTES_MAX - 1);
+    full.fill(cell(CellValue::Json(text(CELL_VALUE_BYTES_MAX)), None));
+    rest[..CELL_VALUE_BYTES_MAX / FACT_TEXT_BYTES_MAX].fill(cell(CellValue::None, Some(fact())));
+    let probe_row = ProbeRow { table: u32::MAX, goroutine: u32::MAX, depth: u32::MAX, cells };
     ProcessFacts {
         pid: u32::MAX,
         ns_pid: u32::MAX,
@@ -221,6 +238,9 @@ fn largest() -> ProcessFacts {
         stacks: vec![Stack { frames: vec![frame; FRAMES_PER_STACK_MAX], stop_reason: fact() }; 3],
         go_statements: Vec::new(),
         goroutines: vec![goroutine; 3],
+        types: vec![name()],
+        probe_tables: vec![probe_table; 3],
+        probe_rows: vec![probe_row; 3],
         gaps: vec![Gap { goid: Some(u64::MAX), what: fact(), reason: fact() }; 3],
     }
 }
@@ -239,13 +259,33 @@ fn the_largest_legal_items_fit_into_a_frame() {
     assert!(encode(&many).is_err(), "one byte too many");
 }
 
+#[test]
+fn the_longest_order_fits_into_a_control_frame() {
+    let patterns = vec!["*".repeat(PATTERN_BYTES_MAX); SELECTOR_PATTERNS_MAX];
+    let selector =
+        Selector { hosts: patterns.clone(), programs: patterns, pids: vec![u32::MAX; TARGETS_PER_NODE_MAX] };
+    let prepare = |probes: usize| {
+        ToNode::Prepare(Prepare {
+            order: OrderId(u128::MAX),
+            selector: selector.clone(),
+            max_pause_ns: Some(u64::MAX),
+            probes: "#".repeat(probes).into(),
+            lifetime_ns: u64::MAX,
+        })
+    };
+    let longest = prepare(PROBES_BYTES_MAX);
+    assert_eq!(longest.check(), Ok(()));
+    assert!(encode(&longest).unwrap().len() <= CONTROL_FRAME_BYTES_MAX);
+    assert!(prepare(PROBES_BYTES_MAX + 1).check().is_err());
+}
+
 /// Set in the child process of the test below.
 const CHILD: &str = "STILLFRAME_WIRE_HOSTILE_CHILD";
 
 /// Bodies that claim long lists wherever a list can stand, whole frames long: filled with what makes most items of few bytes.
 fn hostile_bodies() -> Vec<Vec<u8>> {
     let mut bodies = Vec::new();
-    for variant in 0..8u8 {
+    for variant in 0..11u8 {
         for claimed in [1u64 << 20, 1 << 32, u64::MAX >> 1, u64::MAX] {
             for fill in [0u8, 1] {
                 let mut body = vec![variant, 253];

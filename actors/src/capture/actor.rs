@@ -20,7 +20,13 @@ use crate::node::state::Event as NodeEvent;
 /// What a node can do on its host.
 pub trait Host: Send + Sync {
     /// The processes that fit, with their executables read; and how long before a freeze the node wants to know of it.
-    fn find(&self, selector: Selector) -> Later<(Vec<ReadyTarget>, Duration)>;
+    /// `probes`: the source text of the order's probe sets, as in [`Host::capture`].
+    fn find(
+        &self,
+        selector: Selector,
+        max_pause: Option<Duration>,
+        probes: Arc<str>,
+    ) -> Later<(Vec<ReadyTarget>, Duration)>;
 
     /// Freezes a target, reads it, lets it go, decodes and spools. `resumed` is called when it runs again. Dropping the
     /// future gives up what can still be given up; the target is let go in any case.
@@ -28,6 +34,7 @@ pub trait Host: Send + Sync {
         &self,
         pid: u32,
         max_pause: Option<Duration>,
+        probes: Arc<str>,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Later<Result<Box<dyn Spool>, Refusal>>;
 
@@ -51,6 +58,7 @@ struct Carrying {
     target: TargetId,
     pid: u32,
     max_pause: Option<Duration>,
+    probes: Arc<str>,
     host: Arc<dyn Host>,
     link: Link,
     node: Mailbox<NodeEvent>,
@@ -65,6 +73,7 @@ pub(crate) struct Of {
     pub(crate) target: TargetId,
     pub(crate) pid: u32,
     pub(crate) max_pause: Option<Duration>,
+    pub(crate) probes: Arc<str>,
 }
 
 pub(crate) fn start(
@@ -74,11 +83,22 @@ pub(crate) fn start(
     node: Mailbox<NodeEvent>,
     clock: Clock,
 ) -> Mailbox<Event> {
-    let Of { order, target, pid, max_pause } = of;
+    let Of { order, target, pid, max_pause, probes } = of;
     let supervisor = node.cell();
     let spool = Arc::default();
-    let carrying =
-        Carrying { order, target, pid, max_pause, host, link, node, spool, capturing: None, sending: None };
+    let carrying = Carrying {
+        order,
+        target,
+        pid,
+        max_pause,
+        probes,
+        host,
+        link,
+        node,
+        spool,
+        capturing: None,
+        sending: None,
+    };
     crate::actor::start(Capture::new(clock.now()), carrying, clock, Some(supervisor))
 }
 
@@ -102,7 +122,8 @@ impl Carrier<Capture> for Carrying {
             Effect::Capture => {
                 let (tell, spool) = (me.clone(), Arc::clone(&self.spool));
                 let resumed = Box::new(move |pause| tell.tell(Event::Resumed { pause }));
-                let (me, captured) = (me.clone(), self.host.capture(self.pid, self.max_pause, resumed));
+                let captured = self.host.capture(self.pid, self.max_pause, Arc::clone(&self.probes), resumed);
+                let me = me.clone();
                 let task = tokio::spawn(async move {
                     me.tell(match captured.await {
                         Ok(result) => {

@@ -4,6 +4,7 @@
 //! what it has to say, because nobody knows what of it had arrived.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stillframe_wire::facts::HostFacts;
@@ -73,6 +74,8 @@ pub enum Effect {
     Find {
         order: OrderId,
         selector: Selector,
+        max_pause: Option<Duration>,
+        probes: Arc<str>,
     },
     /// Start a capture actor.
     Start {
@@ -80,6 +83,7 @@ pub enum Effect {
         target: TargetId,
         pid: u32,
         max_pause: Option<Duration>,
+        probes: Arc<str>,
     },
     ToCapture {
         order: OrderId,
@@ -115,6 +119,7 @@ enum Link {
 #[derive(Clone, Debug)]
 struct Order {
     max_pause: Option<Duration>,
+    probes: Arc<str>,
     until: Moment,
     /// The answer, once it is known.
     ready: Option<Ready>,
@@ -238,15 +243,18 @@ impl Node {
             return effects.push(Effect::Send(ToCoordinator::Ready(Ready { order, targets, lead_ns: 0 })));
         }
         let lifetime = Duration::from_nanos(prepare.lifetime_ns).min(LIFETIME_MAX);
+        let Prepare { selector, probes, .. } = prepare;
+        let max_pause = prepare.max_pause_ns.map(Duration::from_nanos);
         let state = Order {
-            max_pause: prepare.max_pause_ns.map(Duration::from_nanos),
+            max_pause,
+            probes: Arc::clone(&probes),
             until: now.moment + lifetime,
             ready: None,
             armed_at_unix_ns: None,
             captures: BTreeMap::new(),
         };
         self.orders.insert(order, state);
-        effects.push(Effect::Find { order, selector: prepare.selector });
+        effects.push(Effect::Find { order, selector, max_pause, probes });
     }
 
     fn found(
@@ -272,6 +280,7 @@ impl Node {
                 target: target_id,
                 pid: target.pid,
                 max_pause: state.max_pause,
+                probes: Arc::clone(&state.probes),
             });
         }
         let ready = Ready { order, targets, lead_ns };

@@ -12,6 +12,7 @@
 //! file if at least one target was written.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stillframe_wire::limits::SENDERS_MAX;
@@ -97,6 +98,7 @@ impl Snapshot {
             order: self.order.id,
             selector: self.order.selector.clone(),
             max_pause_ns: self.order.max_pause.map(nanoseconds),
+            probes: Arc::clone(&self.order.probes),
             lifetime_ns: nanoseconds(lifetime),
         }
     }

@@ -34,6 +34,7 @@ fn order(id: u128, host: &str) -> Event {
         id: OrderId(id),
         selector: Selector { hosts: vec![host.to_owned()], ..Selector::default() },
         max_pause: None,
+        probes: "probes".into(),
         within: Duration::from_secs(30),
         label: None,
         requested_by: None,

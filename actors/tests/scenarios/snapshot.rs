@@ -32,6 +32,7 @@ fn snapshot_within(within: Duration, members: &[&str]) -> Snapshot {
         id: OrderId(1),
         selector: Selector::default(),
         max_pause: None,
+        probes: "probes".into(),
         within,
         label: None,
         requested_by: None,

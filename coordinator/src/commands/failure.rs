@@ -140,6 +140,7 @@ impl From<WriteError> for Failure {
             | WriteError::Database { .. }
             | WriteError::Full { .. }
             | WriteError::Spoiled { .. } => Class::Output,
+            WriteError::Probes { .. } => Class::Usage,
             WriteError::Check { .. } | WriteError::BadFacts { .. } | WriteError::Misuse { .. } => {
                 Class::Unexpected
             }

@@ -16,6 +16,7 @@ use stillframe_actors::order::Order;
 use stillframe_node::capture::Captures;
 use stillframe_node::capturing::Capturing;
 use stillframe_node::freezer::{self, Freezer, Role};
+use stillframe_node::policy::Policy;
 use stillframe_node::symbols::config::{Config, WAIT_OF_COMMAND};
 use stillframe_node::{host, targets};
 use stillframe_wire::message::{FailureClass, InstanceId, OrderId, Selector};
@@ -36,7 +37,7 @@ enum Source {
     Core { core: PathBuf, exe: PathBuf },
 }
 
-pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
+pub fn run(arguments: &Arguments, probes: &str, json: bool) -> anyhow::Result<Done> {
     // Before there is a second thread, which would keep the privileges that this one gives up.
     let source = match (&arguments.core, &arguments.exe) {
         (Some(core), Some(exe)) => Source::Core { core: core.clone(), exe: exe.clone() },
@@ -62,7 +63,7 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
         .build()
         .context("the runtime cannot be started")?;
     let progress = Progress::start();
-    let summary = embedded::run(runtime, job(arguments, &source, file), |news| match news {
+    let summary = embedded::run(runtime, job(arguments, probes, &source, file), |news| match news {
         News::Temporary(path) => interrupt.delete(&path),
         News::Progress(event) => progress.say(remote_snapshot::line(&Event::from(event))),
     });
@@ -90,12 +91,12 @@ fn default_output(arguments: &Arguments, source: &Source) -> PathBuf {
     snapshot::default_output(&program.unwrap_or_else(|| "snapshot".to_owned()), clock::unix_ns())
 }
 
-fn job(arguments: &Arguments, source: &Source, output: PathBuf) -> Job {
+fn job(arguments: &Arguments, probes: &str, source: &Source, output: PathBuf) -> Job {
     let id = Uuid::now_v7();
     let clock = stillframe_node::serve::clock();
     let spool = std::env::temp_dir();
     let capturing = match source {
-        Source::Host(freezer) => Capturing::new(freezer.clone(), &spool),
+        Source::Host(freezer) => Capturing::new(freezer.clone(), Policy::open(), &spool),
         Source::Core { core, exe } => Capturing::of_core(core, exe, &spool),
     };
     let capturing = capturing.with_symbols(Config::of_environment(WAIT_OF_COMMAND), false);
@@ -107,7 +108,7 @@ fn job(arguments: &Arguments, source: &Source, output: PathBuf) -> Job {
         requested_by: snapshot::requested_by(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         selector: selector(arguments),
-        probes: None,
+        probes: Some(probes.to_owned()).filter(|probes| !probes.is_empty()),
     };
     Job {
         // It is this host, whatever its name.
@@ -121,6 +122,7 @@ fn job(arguments: &Arguments, source: &Source, output: PathBuf) -> Job {
                 pids: arguments.pid.iter().copied().collect::<BTreeSet<u32>>().into_iter().collect(),
             },
             max_pause: arguments.max_pause,
+            probes: probes.into(),
             within: arguments.within,
             label: arguments.label.clone(),
             requested_by: None,

@@ -17,6 +17,7 @@ mod node;
 mod node_credentials;
 mod nodes;
 mod output;
+mod probe_files;
 mod progress;
 mod ps;
 mod remote_snapshot;

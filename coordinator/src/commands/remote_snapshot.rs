@@ -29,6 +29,8 @@ pub struct Wanted {
     pub existing: Existing,
     pub label: Option<String>,
     pub max_pause: Option<Duration>,
+    /// Source text of the probe sets.
+    pub probes: String,
     pub within: Duration,
 }
 
@@ -47,6 +49,7 @@ pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
         id: Uuid::now_v7(),
         selector: wanted.selector,
         max_pause_ns: wanted.max_pause.map(nanoseconds),
+        probes: wanted.probes,
         within_ns: nanoseconds(wanted.within),
         label: wanted.label,
         requested_by: snapshot::requested_by(),

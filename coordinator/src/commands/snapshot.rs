@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 
-use super::{Class, Done, Failure, clock, local_snapshot, remote_snapshot};
+use super::{Class, Done, Failure, clock, local_snapshot, probe_files, remote_snapshot};
 use crate::api::Selector;
 use crate::store::order::Existing;
 
@@ -24,6 +24,7 @@ Examples:
   stillframe snapshot --pid 4711
   stillframe snapshot --pid 4711 --pid 4712 -o s.db --label 'checkout hangs'
   stillframe snapshot --program 'shop-*' --max-pause 20ms -o s.db --force
+  stillframe snapshot --program 'shop-*' --probes orders.toml -o s.db
   stillframe snapshot --all -o - | ssh desk 'cat > s.db'
   stillframe snapshot --core core.4711 --exe /usr/bin/shop
   stillframe snapshot --coordinator http://127.0.0.1:7480 --host 'web-*' --program 'shop-*' --within 60s"
@@ -56,6 +57,9 @@ pub struct Arguments {
     /// The longest that a process may be stopped: 500us, 50ms, 1s [default: 50ms, more above 50,000 goroutines]
     #[arg(long, value_name = "TIME", value_parser = parse_pause)]
     pub(super) max_pause: Option<Duration>,
+    /// What to capture wherever a function stands on a stack: a file of probes (TOML); - is stdin. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(super) probes: Vec<PathBuf>,
     /// Take it by this coordinator, of all its hosts at one instant. Not for core files.
     #[arg(long, value_name = "URL", env = "STILLFRAME_COORDINATOR")]
     coordinator: Option<String>,
@@ -74,14 +78,15 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
             Failure::new(Class::Usage, message, "redirect stdout, or name a file with --output").into()
         );
     }
+    let probes = probe_files::read(&arguments.probes)?;
     match (&arguments.coordinator, &arguments.core) {
-        (Some(coordinator), None) => remote_snapshot::run(wanted(coordinator, arguments), json),
-        _ => local_snapshot::run(arguments, json),
+        (Some(coordinator), None) => remote_snapshot::run(wanted(coordinator, arguments, probes), json),
+        _ => local_snapshot::run(arguments, &probes, json),
     }
 }
 
 /// The same, by a coordinator.
-fn wanted(coordinator: &str, arguments: &Arguments) -> remote_snapshot::Wanted {
+fn wanted(coordinator: &str, arguments: &Arguments, probes: String) -> remote_snapshot::Wanted {
     let program = arguments.program.first().map_or("all", String::as_str);
     let default = || default_output(program, clock::unix_ns());
     remote_snapshot::Wanted {
@@ -95,6 +100,7 @@ fn wanted(coordinator: &str, arguments: &Arguments) -> remote_snapshot::Wanted {
         existing: arguments.existing(),
         label: arguments.label.clone(),
         max_pause: arguments.max_pause,
+        probes,
         within: arguments.within,
     }
 }

@@ -189,6 +189,7 @@ mod tests {
             id: OrderId(id),
             selector: Selector::default(),
             max_pause: None,
+            probes: Arc::default(),
             within: Duration::from_secs(9),
             label: None,
             requested_by: None,

@@ -98,6 +98,7 @@ fn class(error: &WriteError) -> FailureClass {
         | WriteError::Check { .. }
         | WriteError::Spoiled { .. }
         | WriteError::BadFacts { .. }
+        | WriteError::Probes { .. }
         | WriteError::Misuse { .. } => FailureClass::Other,
     }
 }

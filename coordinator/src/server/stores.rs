@@ -58,7 +58,7 @@ impl Stores for ArchiveStores {
                 requested_by: order.requested_by.clone(),
                 tool_version: env!("CARGO_PKG_VERSION").to_owned(),
                 selector: selector(&order.selector),
-                probes: None,
+                probes: Some(order.probes.to_string()).filter(|probes| !probes.is_empty()),
             },
         };
         let notify = move |notice: Notice| match notice {

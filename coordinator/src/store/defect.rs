@@ -1,11 +1,15 @@
 //! What can be wrong with the facts that a peer sends, and the checks that no index needs.
 
 use stillframe_wire::batch::{Counts, ProcessHead};
-use stillframe_wire::facts::{Function, Gap, Goroutine, Stack};
+use stillframe_wire::facts::{Cell, CellValue, Function, Gap, Goroutine, ProbeRow, ProbeTable, Stack};
 use stillframe_wire::limits::{
-    FACT_TEXT_BYTES_MAX, FRAMES_PER_STACK_MAX, GOROUTINE_TEXT_BYTES_MAX, GOROUTINES_PER_PROCESS_MAX,
-    NAME_BYTES_MAX, STACKS_PER_PROCESS_MAX, TABLE_ITEMS_MAX,
+    CELL_VALUE_BYTES_MAX, COLUMN_NAME_BYTES_MAX, FACT_TEXT_BYTES_MAX, FRAMES_PER_STACK_MAX,
+    GOROUTINE_TEXT_BYTES_MAX, GOROUTINES_PER_PROCESS_MAX, NAME_BYTES_MAX, PROBE_COLUMNS_MAX,
+    PROBE_NAME_BYTES_MAX, PROBE_ROW_TEXT_BYTES_MAX, PROBE_ROWS_PER_PROCESS_MAX, PROBE_TABLES_PER_PROCESS_MAX,
+    PROBE_TEXT_BYTES_PER_PROCESS_MAX, STACKS_PER_PROCESS_MAX, TABLE_ITEMS_MAX,
 };
+
+use super::cells::is_json;
 
 /// Why the facts of a process are not believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +28,14 @@ pub enum Defect {
     TooLong { what: &'static str, bytes: usize, limit: usize },
     #[error("{what} cannot be {value}")]
     Number { what: &'static str, value: i128 },
+    #[error("{what} of the name {name:?} was not ordered")]
+    Unknown { what: &'static str, name: String },
+    #[error("{what} comes twice")]
+    Twice { what: &'static str },
+    #[error("a captured value is no JSON")]
+    NoJson,
+    #[error("a value is missing without a reason")]
+    NoReason,
 }
 
 pub(super) fn head(head: &ProcessHead) -> Result<(), Defect> {
@@ -77,6 +89,46 @@ pub(super) fn gap(gap: &Gap) -> Result<(), Defect> {
     within("a gap's reason", gap.reason.len(), FACT_TEXT_BYTES_MAX)
 }
 
+pub(super) fn type_name(name: &str) -> Result<(), Defect> {
+    within("a type's name", name.len(), NAME_BYTES_MAX)
+}
+
+pub(super) fn probe_table(table: &ProbeTable) -> Result<(), Defect> {
+    within("a probe's name", table.probe.len(), PROBE_NAME_BYTES_MAX)?;
+    at_most("columns of a probe", table.columns.len() as u64, PROBE_COLUMNS_MAX as u64)?;
+    table.columns.iter().try_for_each(|column| within("a column's name", column.len(), COLUMN_NAME_BYTES_MAX))
+}
+
+pub(super) fn probe_row(row: &ProbeRow, columns: usize) -> Result<(), Defect> {
+    if row.cells.len() != columns {
+        let (said, came) = (columns as u64, row.cells.len() as u64);
+        return Err(Defect::Count { what: "values of a frame", said, came });
+    }
+    let text = row.cells.iter().map(Cell::text_bytes).sum();
+    within("the text of a frame's values", text, PROBE_ROW_TEXT_BYTES_MAX)
+}
+
+/// All that came of one process so far.
+pub(super) fn value_text(bytes: u64) -> Result<(), Defect> {
+    at_most("bytes of captured values", bytes, PROBE_TEXT_BYTES_PER_PROCESS_MAX)
+}
+
+pub(super) fn cell(cell: &Cell) -> Result<(), Defect> {
+    if let CellValue::Text(text) | CellValue::Json(text) = &cell.value {
+        within("a captured value", text.len(), CELL_VALUE_BYTES_MAX)?;
+    }
+    within("a gap's reason", cell.gap.as_ref().map_or(0, String::len), FACT_TEXT_BYTES_MAX)?;
+    if cell.value == CellValue::None && cell.gap.is_none() {
+        return Err(Defect::NoReason);
+    }
+    if is_json(cell) { Ok(()) } else { Err(Defect::NoJson) }
+}
+
+/// SQLite's integers are signed; no program has memory there.
+pub(super) fn address(address: u64) -> Result<i64, Defect> {
+    i64::try_from(address).map_err(|_| Defect::Number { what: "a value's address", value: address.into() })
+}
+
 /// SQLite's integers are signed; Go counts goroutines from 1 and does not get there.
 pub(super) fn goid(goid: u64) -> Result<i64, Defect> {
     i64::try_from(goid).map_err(|_| Defect::Number { what: "a goroutine's number", value: goid.into() })
@@ -89,6 +141,9 @@ pub(super) fn counts(counts: &Counts) -> Result<(), Defect> {
     at_most("go statements", counts.go_statements, TABLE_ITEMS_MAX)?;
     at_most("stacks", counts.stacks, STACKS_PER_PROCESS_MAX)?;
     at_most("goroutines", counts.goroutines, GOROUTINES_PER_PROCESS_MAX)?;
+    at_most("types", counts.types, TABLE_ITEMS_MAX)?;
+    at_most("lists of columns", counts.probe_tables, PROBE_TABLES_PER_PROCESS_MAX)?;
+    at_most("frames with values", counts.probe_rows, PROBE_ROWS_PER_PROCESS_MAX)?;
     at_most("gaps", counts.gaps, GOROUTINES_PER_PROCESS_MAX)
 }
 
@@ -100,6 +155,9 @@ pub(super) fn agree(said: &Counts, came: &Counts) -> Result<(), Defect> {
         ("go statements", said.go_statements, came.go_statements),
         ("stacks", said.stacks, came.stacks),
         ("goroutines", said.goroutines, came.goroutines),
+        ("types", said.types, came.types),
+        ("lists of columns", said.probe_tables, came.probe_tables),
+        ("frames with values", said.probe_rows, came.probe_rows),
         ("gaps", said.gaps, came.gaps),
     ] {
         if said != came {

@@ -9,7 +9,7 @@ use rusqlite::{CachedStatement, Connection, Params, Statement};
 use tempfile::TempPath;
 
 use super::order::{Existing, WriteError};
-use super::schema;
+use super::{schema, values};
 
 /// Rows of one transaction: enough to make its cost vanish, few enough to bound what SQLite keeps.
 const TRANSACTION_ROWS: usize = 10_000;
@@ -42,6 +42,15 @@ impl Database {
         }
         self.rows_pending.set(0);
         self.run("commit; begin")
+    }
+
+    /// One row of many, unless its key is there already: `false`.
+    pub(super) fn insert_if_new(
+        &self,
+        statement: &mut Statement,
+        row: impl Params,
+    ) -> Result<bool, WriteError> {
+        statement.execute(row).map(|rows| rows == 1).map_err(|source| self.failed(source))
     }
 
     /// A statement that is run once.
@@ -84,6 +93,7 @@ fn open_for_load(path: &Path) -> rusqlite::Result<Connection> {
     ))?;
     connection.execute_batch("begin")?;
     connection.execute_batch(schema::TABLES)?;
+    connection.execute_batch(values::MATCHES)?;
     Ok(connection)
 }
 

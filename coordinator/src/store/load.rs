@@ -1,11 +1,11 @@
 //! One process on its way into the file, batch by batch.
 //!
 //! What is kept of it in memory are the tables that later batches name by index (files, functions, go statements,
-//! stacks) and gaps whose goroutine is not yet looked up: bounded by limits, and not by the number of goroutines.
+//! stacks, types, columns of probes) and gaps whose goroutine is not yet looked up: bounded by limits, and not by the number of goroutines.
 
 use rusqlite::params;
 use stillframe_wire::batch::{Batch, Counts, ProcessHead};
-use stillframe_wire::facts::{Completeness, Frame, Function, Gap, GoStatement, Goroutine, Stack};
+use stillframe_wire::facts::{Completeness, Frame, Function, Gap, GoStatement, Goroutine, ProbeTable, Stack};
 use stillframe_wire::limits::TABLE_TEXT_BYTES_MAX;
 
 use super::defect::{self, Defect};
@@ -14,6 +14,7 @@ use super::interner::Interned;
 use super::order::{HostKey, ProcessSummary, WriteError};
 use super::rows::{NamedFrame, labels_json, stack_text, user_function_id};
 use super::tables::{Tables, Watermark};
+use super::values::{Goroutines, ValueLoad};
 use crate::traceback::function_name_for_print;
 
 /// Gaps whose goroutines are looked up in one pass over the process's rows, for which there is no index yet.
@@ -29,6 +30,9 @@ enum Stage {
     GoStatements,
     Stacks,
     Goroutines,
+    Types,
+    ProbeTables,
+    ProbeRows,
     Gaps,
     Done,
 }
@@ -50,6 +54,7 @@ pub(super) struct ProcessLoad {
     stack_ids: Vec<i64>,
     table_text_bytes: usize,
     counts: Counts,
+    values: ValueLoad,
     gaps_pending: Vec<PendingGap>,
 }
 
@@ -74,7 +79,7 @@ struct PendingGap {
 }
 
 /// What ends a load: a defect of the facts, or of the file.
-enum Refusal {
+pub(super) enum Refusal {
     Facts(Defect),
     File(WriteError),
 }
@@ -106,6 +111,7 @@ impl ProcessLoad {
             stack_ids: Vec::new(),
             table_text_bytes: 0,
             counts: Counts::default(),
+            values: ValueLoad::default(),
             gaps_pending: Vec::new(),
         }
     }
@@ -124,7 +130,11 @@ impl ProcessLoad {
     }
 
     /// Writes the process's own row: the last one, so that it counts only if everything is there.
-    pub(super) fn end(&self, database: &Database) -> Result<(ProcessHead, ProcessSummary), WriteError> {
+    pub(super) fn end(
+        &self,
+        database: &Database,
+        tables: &mut Tables,
+    ) -> Result<(ProcessHead, ProcessSummary), WriteError> {
         let (Stage::Done, Some(head)) = (self.stage, &self.head) else {
             return Err(self.bad(Defect::Unfinished { after: self.stage.name() }));
         };
@@ -134,6 +144,7 @@ impl ProcessLoad {
             Completeness::Failed => "failed",
         };
         self.insert_process(database, head, state)?;
+        tables.probes.merge(self.values.tables());
         let summary = ProcessSummary {
             pid: head.pid,
             program: head.program.clone(),
@@ -166,9 +177,15 @@ impl ProcessLoad {
             Batch::GoStatements(statements) => self.insert_go_statements(database, tables, statements),
             Batch::Stacks(stacks) => self.insert_stacks(database, tables, stacks),
             Batch::Goroutines(goroutines) => self.insert_goroutines(database, tables, goroutines),
+            Batch::Types(types) => self.keep_types(types),
+            Batch::ProbeTables(probe_tables) => self.keep_probe_tables(tables, probe_tables),
+            Batch::ProbeRows(rows) => {
+                self.values.insert_rows(database, &tables.probes, self.goroutines(), rows)
+            }
             Batch::Gaps(gaps) => self.insert_gaps(database, tables, gaps),
             Batch::Done(counts) => {
                 defect::agree(counts, &self.counts)?;
+                self.values.check_frames(database, self.goroutines())?;
                 self.find_goroutines_of_gaps(database)
             }
         }
@@ -190,7 +207,11 @@ impl ProcessLoad {
     /// The tables whose text is kept are bounded together.
     fn keep_text(&mut self, bytes: usize) -> Result<(), Defect> {
         self.table_text_bytes += bytes;
-        defect::within("the text of all files and functions", self.table_text_bytes, TABLE_TEXT_BYTES_MAX)
+        defect::within(
+            "the text of all files, functions, types and columns",
+            self.table_text_bytes,
+            TABLE_TEXT_BYTES_MAX,
+        )
     }
 
     fn head(&self) -> Result<&ProcessHead, Defect> {
@@ -378,6 +399,26 @@ impl ProcessLoad {
         Ok(())
     }
 
+    fn keep_types(&mut self, types: &[String]) -> Result<(), Refusal> {
+        for name in types {
+            self.keep_text(name.len())?;
+            self.values.keep_type(name)?;
+        }
+        Ok(())
+    }
+
+    fn keep_probe_tables(&mut self, tables: &Tables, probe_tables: &[ProbeTable]) -> Result<(), Refusal> {
+        for table in probe_tables {
+            self.keep_text(table.columns.iter().map(String::len).sum())?;
+            self.values.keep_table(&tables.probes, table)?;
+        }
+        Ok(())
+    }
+
+    fn goroutines(&self) -> Goroutines {
+        Goroutines { before: self.before.goroutines, count: self.counts.goroutines }
+    }
+
     fn insert_gaps(&mut self, database: &Database, tables: &mut Tables, gaps: &[Gap]) -> Result<(), Refusal> {
         let mut insert = database.prepare("insert into gaps values (?, ?, ?, null, ?, ?)")?;
         for gap in gaps {
@@ -470,6 +511,9 @@ impl Stage {
             Batch::GoStatements(_) => Stage::GoStatements,
             Batch::Stacks(_) => Stage::Stacks,
             Batch::Goroutines(_) => Stage::Goroutines,
+            Batch::Types(_) => Stage::Types,
+            Batch::ProbeTables(_) => Stage::ProbeTables,
+            Batch::ProbeRows(_) => Stage::ProbeRows,
             Batch::Gaps(_) => Stage::Gaps,
             Batch::Done(_) => Stage::Done,
         }
@@ -484,12 +528,15 @@ impl Stage {
             Stage::GoStatements => "go statements",
             Stage::Stacks => "stacks",
             Stage::Goroutines => "goroutines",
+            Stage::Types => "types",
+            Stage::ProbeTables => "columns of probes",
+            Stage::ProbeRows => "values",
             Stage::Gaps => "gaps",
             Stage::Done => "the end",
         }
     }
 }
 
-fn absent(what: &'static str, index: u32) -> Defect {
+pub(super) fn absent(what: &'static str, index: u32) -> Defect {
     Defect::Index { what, index: index.into() }
 }

@@ -9,6 +9,7 @@
 //! Only this folder names rusqlite. It keeps no clock: times are handed in.
 
 pub mod about;
+mod cells;
 mod cut;
 mod defect;
 mod file;
@@ -16,12 +17,14 @@ mod hosts;
 mod interner;
 mod load;
 pub mod order;
+mod probes;
 mod query;
 pub mod reader;
 mod rows;
 mod schema;
 mod summary;
 mod tables;
+mod values;
 pub mod writer;
 
 pub(crate) use file::{folder_of, publish};

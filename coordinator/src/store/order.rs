@@ -17,7 +17,16 @@ pub struct SnapshotMeta {
     pub tool_version: String,
     /// What was ordered, as on the command line.
     pub selector: String,
+    /// Source text of the probe sets; `None`: none.
     pub probes: Option<String>,
+}
+
+/// A probe of the order, which has a table of its own in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedTable {
+    pub name: String,
+    /// The names of its expressions, each of them once; none: it takes what each function has.
+    pub columns: Vec<String>,
 }
 
 /// What happens to a file that is already there.
@@ -99,6 +108,8 @@ pub enum WriteError {
     /// A peer's facts contradict themselves, or a limit. They are taken back; the snapshot goes on without them.
     #[error("{target}: {defect}")]
     BadFacts { target: String, defect: Defect },
+    #[error("the probes of the order are not understood: {reason}")]
+    Probes { reason: String },
     /// A defect of the caller.
     #[error("the store was asked for {asked}, {but}")]
     Misuse { asked: &'static str, but: &'static str },
@@ -133,6 +144,9 @@ impl WriteError {
             Self::Check { .. } => "see that the disk is healthy, and take the snapshot again",
             Self::BadFacts { .. } => {
                 "this is a defect of Stillframe or a hostile target; report it with both versions"
+            }
+            Self::Probes { .. } => {
+                "check them with `stillframe snapshot --probes`, which says where they are wrong"
             }
             Self::Misuse { .. } => "this is a defect of Stillframe; report it with its version",
         }

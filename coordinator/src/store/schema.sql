@@ -1,5 +1,5 @@
 -- The tables of a snapshot file, version 1. What every table and column means stands in the file's own table `about`
--- (about.rs). Not STRICT, and no syntax newer than SQLite 3.31, so that old readers open the file as well.
+-- (about.rs). The tables probe_<name> are made at the end (probes.rs). Not STRICT, and no syntax newer than SQLite 3.31, so that old readers open the file as well.
 
 create table snapshot (
     id               text primary key not null,
@@ -123,6 +123,18 @@ create table goroutines (
     header                       text not null,
     arguments                    text
 );
+
+create table goroutine_values (
+    goroutine_id integer not null references goroutines,
+    depth        integer not null,
+    probe        text not null,
+    name         text not null,
+    type         text,
+    value        text,
+    address      integer,
+    gap          text,
+    primary key (goroutine_id, depth, probe, name)
+) without rowid;
 
 create table gaps (
     gap_id       integer primary key,

@@ -3,6 +3,8 @@
 use super::file::Database;
 use super::interner::Interner;
 use super::order::WriteError;
+use super::probes::Probes;
+use super::values;
 
 /// Ids of the tables that processes share, and the last ids of those that grow by rows.
 #[derive(Default)]
@@ -14,6 +16,7 @@ pub(super) struct Tables {
     pub(super) groups: Interner,
     pub(super) goroutines: i64,
     pub(super) gaps: i64,
+    pub(super) probes: Probes,
 }
 
 /// The last id of each table at one moment.
@@ -39,6 +42,7 @@ impl Tables {
 
     /// Deletes every row that came after `mark`. There is no journal to roll back, so that the rows go by their ids.
     pub(super) fn cut(&mut self, database: &Database, mark: &Watermark) -> Result<(), WriteError> {
+        values::cut(database, &self.probes, mark.goroutines)?;
         for (delete, last) in [
             ("delete from gaps where gap_id > ?", mark.gaps),
             ("delete from goroutines where goroutine_id > ?", mark.goroutines),

@@ -17,7 +17,10 @@ use super::{QueryError, QueryLimits, QueryOutcome, RowSink, Value};
 
 mod disk;
 mod stream;
+mod values;
 
+#[path = "../../tests/synthetic/captured.rs"]
+mod captured;
 #[path = "../../tests/synthetic/mod.rs"]
 mod synthetic;
 

@@ -107,7 +107,11 @@ select g.goroutine_id,
        g.wait_reason,
        (coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - g.born_before_unix_ns) / 1e9 as age_s_min,
        (coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - g.blocked_since_before_unix_ns) / 1e9 as blocked_s_min,
-       '{}' as "values"
+       (select json_group_object(v.probe || '.' || v.name, json(v.value))
+        from (select probe, name, value, min(depth)
+              from goroutine_values
+              where goroutine_id = g.goroutine_id
+              group by probe, name) v) as "values"
 from job_stacks s
 join goroutines g on g.stack_id = s.stack_id
 join processes p on p.process_id = g.process_id

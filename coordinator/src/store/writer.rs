@@ -24,8 +24,10 @@ use super::load::ProcessLoad;
 use super::order::{
     ClockBound, Existing, HostKey, LostProcess, ProcessSummary, SnapshotMeta, Summary, WriteError,
 };
+use super::probes::Probes;
 use super::schema;
 use super::tables::Tables;
+use crate::probe_sets;
 
 /// A snapshot in the making.
 pub struct SnapshotWriter {
@@ -63,13 +65,19 @@ impl SnapshotWriter {
             .tempfile_in(folder_of(output))
             .map(NamedTempFile::into_temp_path)
             .map_err(failed)?;
+        let probes = match &meta.probes {
+            None => Vec::new(),
+            Some(text) => {
+                probe_sets::tables(text).map_err(|error| WriteError::Probes { reason: error.to_string() })?
+            }
+        };
         Ok(Self {
             database: Database::open(&temporary, output)?,
             temporary,
             output: output.to_owned(),
             existing,
             meta,
-            tables: Tables::default(),
+            tables: Tables { probes: Probes::new(probes), ..Tables::default() },
             hosts: Vec::new(),
             processes: Vec::new(),
             cut: Cut::default(),
@@ -142,7 +150,7 @@ impl SnapshotWriter {
         self.check_sound()?;
         let load = self.load.as_ref().ok_or(NOT_BEGUN)?;
         let host = load.host;
-        let ended = load.end(&self.database);
+        let ended = load.end(&self.database, &mut self.tables);
         let (head, summary) = self.guard_load(ended)?;
         self.load = None;
         let of_host = self.host_mut(host)?;
@@ -203,10 +211,11 @@ impl SnapshotWriter {
     }
 
     /// Completes the file and gives it its name. `duration_ns` is from the order until the last fact.
-    pub fn finish(self, duration_ns: i64) -> Result<Summary, WriteError> {
+    pub fn finish(mut self, duration_ns: i64) -> Result<Summary, WriteError> {
         self.check_idle("the finished file")?;
         let complete = self.processes.iter().all(|process| process.state == "complete")
             && self.hosts.iter().all(Host::is_complete);
+        self.write_probe_tables()?;
         self.insert_closing_rows(complete, duration_ns)?;
         let finding = self.index_and_check()?;
         if finding != "ok" {
@@ -227,6 +236,17 @@ impl SnapshotWriter {
             processes: self.processes,
             complete,
         })
+    }
+
+    fn write_probe_tables(&mut self) -> Result<(), WriteError> {
+        for reason in self.tables.probes.write(&self.database)? {
+            self.tables.gaps += 1;
+            self.database.execute(
+                "insert into gaps values (?, null, null, null, 'probe', ?)",
+                params![self.tables.gaps, reason],
+            )?;
+        }
+        Ok(())
     }
 
     fn insert_gap(
@@ -274,6 +294,12 @@ impl SnapshotWriter {
             self.database.execute(
                 "insert into about values (?, ?, ?, ?)",
                 params![about.name, about.question, about.columns_text(), about.example],
+            )?;
+        }
+        for about in self.tables.probes.about() {
+            self.database.execute(
+                "insert into about values (?, ?, ?, ?)",
+                params![about.name, about.question, about.columns, about.example],
             )?;
         }
         Ok(())

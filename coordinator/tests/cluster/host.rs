@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::sync::watch;
 
 use super::spooled;
-use crate::synthetic;
+use crate::{captured, synthetic};
 
 /// Where a node stops doing anything, for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,12 @@ impl Scripted {
 }
 
 impl Host for Scripted {
-    fn find(&self, selector: Selector) -> Later<(Vec<ReadyTarget>, Duration)> {
+    fn find(
+        &self,
+        selector: Selector,
+        _: Option<Duration>,
+        _: Arc<str>,
+    ) -> Later<(Vec<ReadyTarget>, Duration)> {
         let target = |pid, refusal| ReadyTarget { pid, program: "shop".into(), refusal };
         let mut targets = vec![target(self.pid, self.refused.clone())];
         targets.extend(self.ending.iter().map(|pid| target(*pid, None)));
@@ -85,6 +90,7 @@ impl Host for Scripted {
         &self,
         pid: u32,
         _: Option<Duration>,
+        probes: Arc<str>,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Later<Result<Box<dyn Spool>, Refusal>> {
         let (hangs, ends) = (self.hangs, self.ending.contains(&pid));
@@ -96,7 +102,10 @@ impl Host for Scripted {
             if hangs == Some(Hangs::Armed) {
                 std::future::pending::<()>().await;
             }
-            let facts = synthetic::process(pid, goroutines, 10);
+            let mut facts = synthetic::process(pid, goroutines, 10);
+            let tables = stillframe::probe_sets::tables(&probes).unwrap();
+            let tables: Vec<_> = tables.into_iter().map(|table| (table.name, table.columns)).collect();
+            captured::capture(&mut facts, &tables);
             resumed(facts.pause.unwrap());
             if hangs == Some(Hangs::Frozen) {
                 std::future::pending::<()>().await;

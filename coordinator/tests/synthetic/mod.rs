@@ -99,6 +99,9 @@ pub fn process(pid: u32, goroutines: u64, stacks: u32) -> ProcessFacts {
             shown: true,
         }],
         goroutines: (0..goroutines).map(|index| goroutine(pid, index, goroutines, stacks)).collect(),
+        types: Vec::new(),
+        probe_tables: Vec::new(),
+        probe_rows: Vec::new(),
         gaps: vec![
             Gap { goid: Some(2), what: "labels".into(), reason: "budget".into() },
             Gap { goid: None, what: "registers".into(), reason: "thread 7 did not stop".into() },

@@ -20,6 +20,7 @@ use stillframe_wire::facts::{PauseWindow, ProcessFacts};
 
 use crate::convert::{self, About};
 use crate::error::CaptureError;
+use crate::policy::Policy;
 use crate::scrub;
 use crate::symbols::Symbols;
 
@@ -41,10 +42,14 @@ pub enum Source {
     Core { core: PathBuf, exe: PathBuf },
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The longest pause that the target may see; `None`: [`default_budget`].
     pub max_pause: Option<Duration>,
+    /// Source text of the order's probe sets; empty: none.
+    pub probes: Arc<str>,
+    /// What the node allows, whatever was ordered.
+    pub policy: Arc<Policy>,
 }
 
 /// How far a capture has come.
@@ -116,12 +121,17 @@ impl Captures {
         let target = freezer.open(pid).map_err(|error| CaptureError::of_freezer(pid, error))?;
         let process = target.process().clone();
         let Some(exe) = process.exe.clone() else { return Err(CaptureError::KernelThread { pid }) };
+        let policy = &options.policy;
+        let allowed = policy.check_program(&convert::program(&exe));
+        allowed
+            .and_then(|()| policy.check_pause(options.max_pause))
+            .map_err(|against| CaptureError::Policy { pid, against })?;
         let prepared = self.prepare(&target, &exe);
         let (build, bias) = prepared.map_err(|error| unless_it_changed(&target, error))?;
         let runtime = Runtime::locate(&build, target.memory(), bias)
             .map_err(|source| unless_it_changed(&target, CaptureError::Runtime { pid, source }))?;
-        let budget =
-            options.max_pause.unwrap_or_else(|| default_budget(runtime.goroutine_count(target.memory())));
+        let default = || policy.bound_pause(default_budget(runtime.goroutine_count(target.memory())));
+        let budget = options.max_pause.unwrap_or_else(default);
         let expected = thread_records(&runtime, target.memory());
 
         progress(Phase::Freezing);
@@ -186,9 +196,18 @@ impl Captures {
         if let Some(build) = known().get(&identity) {
             return Ok(Arc::clone(build));
         }
-        let bytes: Bytes = Arc::new(executable.read(0, executable.length())?);
-        let build =
-            Build::read(bytes).map_err(|source| CaptureError::Build { pid, exe: exe.to_owned(), source })?;
+        let read = match &self.symbols {
+            Some(symbols) => {
+                let file = executable.into_file();
+                let unreadable = |source| CaptureError::Unreadable { pid, exe: exe.to_owned(), source };
+                symbols.build(&file, Some(Path::new(exe)), Some(pid)).map_err(unreadable)?
+            }
+            None => {
+                let bytes: Bytes = Arc::new(executable.read(0, executable.length())?);
+                Build::read(bytes)
+            }
+        };
+        let build = read.map_err(|source| CaptureError::Build { pid, exe: exe.to_owned(), source })?;
         let build = Arc::new(build);
         known().insert(identity, Arc::clone(&build));
         Ok(build)

@@ -1,6 +1,7 @@
 //! What the actors ask of a host, done on threads: finding targets, and capturing them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use stillframe_actors::capture::actor::{Host, Link, Spool};
@@ -15,6 +16,7 @@ use stillframe_wire::message::{FailureClass, ReadyTarget, Refusal, Selector};
 
 use crate::capture::{Captures, Options, Phase, Source};
 use crate::error::{CaptureError, ExitClass};
+use crate::policy::Policy;
 use crate::spool::Folder;
 use crate::symbols::config::Config;
 use crate::symbols::{Coordinator, Symbols};
@@ -28,6 +30,7 @@ const LEAD: Duration = Duration::from_millis(20);
 pub struct Capturing {
     captures: Captures,
     of: Of,
+    policy: Arc<Policy>,
     spool: Folder,
     coordinator: Coordinator,
 }
@@ -40,17 +43,18 @@ enum Of {
 
 impl Capturing {
     /// `spool`: the folder where results wait for the coordinator.
-    pub fn new(freezer: Freezer, spool: &Path) -> Capturing {
+    pub fn new(freezer: Freezer, policy: Policy, spool: &Path) -> Capturing {
         let captures = Captures::new(freezer.clone());
-        let of = Of::Processes(freezer);
-        Capturing { captures, of, spool: Folder::new(spool), coordinator: Coordinator::default() }
+        let (of, policy) = (Of::Processes(freezer), Arc::new(policy));
+        Capturing { captures, of, policy, spool: Folder::new(spool), coordinator: Coordinator::default() }
     }
 
     /// A core file is a host of one process, whatever is selected.
     pub fn of_core(core: &Path, exe: &Path, spool: &Path) -> Capturing {
         let of = Of::Core { core: core.to_owned(), exe: exe.to_owned() };
-        let coordinator = Coordinator::default();
-        Capturing { captures: Captures::default(), of, spool: Folder::new(spool), coordinator }
+        // Whoever names a core file may read it.
+        let (policy, coordinator) = (Arc::new(Policy::open()), Coordinator::default());
+        Capturing { captures: Captures::default(), of, policy, spool: Folder::new(spool), coordinator }
     }
 
     /// With debug information from elsewhere than executables. `is_node`: from the coordinator, too.
@@ -60,7 +64,7 @@ impl Capturing {
         self
     }
 
-    fn find_now(&self, selector: &Selector) -> Vec<ReadyTarget> {
+    fn find_now(&self, selector: &Selector, max_pause: Option<Duration>) -> Vec<ReadyTarget> {
         let freezer = match &self.of {
             Of::Processes(freezer) => freezer,
             Of::Core { exe, .. } => {
@@ -69,7 +73,7 @@ impl Capturing {
             }
         };
         let Selector { programs, pids, .. } = selector;
-        let mut ready: Vec<ReadyTarget> = pids.iter().map(|pid| self.by_pid(*pid, None)).collect();
+        let mut ready: Vec<ReadyTarget> = pids.iter().map(|pid| self.by_pid(*pid, None, max_pause)).collect();
         if !programs.is_empty() || pids.is_empty() {
             let listed = match targets::list(freezer) {
                 Ok(listed) => listed.targets,
@@ -86,7 +90,8 @@ impl Capturing {
             let room = TARGETS_PER_NODE_MAX.saturating_sub(ready.len());
             let more = found.len().saturating_sub(room);
             let kept = if more > 0 { room.saturating_sub(1) } else { room };
-            ready.extend(found.into_iter().take(kept).map(|target| self.by_pid(target.pid, Some(target))));
+            let kept = found.into_iter().take(kept);
+            ready.extend(kept.map(|target| self.by_pid(target.pid, Some(target), max_pause)));
             if more > 0 {
                 let reason =
                     format!("more than {TARGETS_PER_NODE_MAX} processes of this host fit; select fewer");
@@ -97,24 +102,43 @@ impl Capturing {
     }
 
     /// `listed`: what the list of processes says of it.
-    fn by_pid(&self, pid: u32, listed: Option<TargetSummary>) -> ReadyTarget {
+    fn by_pid(&self, pid: u32, listed: Option<TargetSummary>, max_pause: Option<Duration>) -> ReadyTarget {
         let (program, refused) =
             listed.map_or((String::new(), None), |target| (target.program, target.refusal));
-        let refusal = match refused {
-            Some(reason) => {
+        let program = Some(program).filter(|p| !p.is_empty()).or_else(|| self.captures.program(pid));
+        let refusal = match (refused, &program) {
+            (Some(reason), program) => {
+                let program = program.as_deref().unwrap_or_default();
                 let reason = format!("pid {pid} ({program}): {reason}");
                 Some(Refusal { class: FailureClass::Unsupported, reason })
             }
-            None => self.captures.warm(pid).err().map(|error| refusal(&error)),
+            (None, program) => {
+                self.refused(pid, program.as_deref(), max_pause).err().map(|error| refusal(&error))
+            }
         };
-        let program = Some(program).filter(|p| !p.is_empty()).or_else(|| self.captures.program(pid));
         ready_target(pid, &program.unwrap_or_default(), refusal)
+    }
+
+    /// Whether the policy is against it, or its executable cannot be read. Without a name there is no process, or none that
+    /// this node may look at: reading it says which.
+    fn refused(
+        &self,
+        pid: u32,
+        program: Option<&str>,
+        max_pause: Option<Duration>,
+    ) -> Result<(), CaptureError> {
+        let allowed = program.map_or(Ok(()), |program| self.policy.check_program(program));
+        allowed
+            .and_then(|()| self.policy.check_pause(max_pause))
+            .map_err(|against| CaptureError::Policy { pid, against })?;
+        self.captures.warm(pid)
     }
 
     fn capture_now(
         &self,
         pid: u32,
         max_pause: Option<Duration>,
+        probes: Arc<str>,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Result<Box<dyn Spool>, Refusal> {
         let source = match &self.of {
@@ -131,7 +155,7 @@ impl Capturing {
         };
         let facts: ProcessFacts = self
             .captures
-            .capture(&source, &Options { max_pause }, &mut progress)
+            .capture(&source, &Options { max_pause, probes, policy: Arc::clone(&self.policy) }, &mut progress)
             .map_err(|error| refusal(&error))?;
         let spooled = self
             .spool
@@ -146,10 +170,15 @@ impl Host for Capturing {
         self.coordinator.linked(link);
     }
 
-    fn find(&self, selector: Selector) -> Later<(Vec<ReadyTarget>, Duration)> {
+    fn find(
+        &self,
+        selector: Selector,
+        max_pause: Option<Duration>,
+        _: Arc<str>,
+    ) -> Later<(Vec<ReadyTarget>, Duration)> {
         let this = self.clone();
         Box::pin(async move {
-            let found = tokio::task::spawn_blocking(move || this.find_now(&selector)).await;
+            let found = tokio::task::spawn_blocking(move || this.find_now(&selector, max_pause)).await;
             let failed = |error: tokio::task::JoinError| {
                 let refusal = Some(Refusal { class: FailureClass::Other, reason: error.to_string() });
                 vec![ReadyTarget { pid: 0, program: String::new(), refusal }]
@@ -162,11 +191,13 @@ impl Host for Capturing {
         &self,
         pid: u32,
         max_pause: Option<Duration>,
+        probes: Arc<str>,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Later<Result<Box<dyn Spool>, Refusal>> {
         let this = self.clone();
         Box::pin(async move {
-            let captured = tokio::task::spawn_blocking(move || this.capture_now(pid, max_pause, resumed));
+            let capture = move || this.capture_now(pid, max_pause, probes, resumed);
+            let captured = tokio::task::spawn_blocking(capture);
             captured.await.unwrap_or_else(|error| {
                 Err(Refusal { class: FailureClass::Other, reason: error.to_string() })
             })

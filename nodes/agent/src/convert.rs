@@ -83,6 +83,9 @@ pub(crate) fn process(about: About, build: &Build, goroutines: Goroutines) -> Pr
         stacks: goroutines.stacks.into_iter().map(stack).collect(),
         go_statements: goroutines.go_statements.into_iter().map(go_statement).collect(),
         goroutines: converted,
+        types: Vec::new(),
+        probe_tables: Vec::new(),
+        probe_rows: Vec::new(),
         gaps,
     }
 }

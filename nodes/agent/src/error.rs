@@ -11,6 +11,10 @@ use stillframe_target::freezer::FreezerError;
 use stillframe_target::process::ProcessError;
 use thiserror::Error;
 
+use crate::symbols::debug_file::DebugFileError;
+
+use crate::policy::Against;
+
 /// Nothing of a target could be captured. It runs on, as it did.
 #[derive(Debug, Error)]
 pub enum CaptureError {
@@ -22,6 +26,8 @@ pub enum CaptureError {
     Build { pid: u32, exe: String, source: BuildError },
     #[error(transparent)]
     Executable(#[from] ExecutableError),
+    #[error("pid {pid} ({exe}): {source}")]
+    Unreadable { pid: u32, exe: String, source: DebugFileError },
     #[error("pid {pid}: {source}")]
     Runtime { pid: u32, source: RuntimeError },
     #[error(transparent)]
@@ -31,6 +37,8 @@ pub enum CaptureError {
     Freezer { pid: u32, source: FreezerError },
     #[error("pid {pid}: no freezer was started; report this as a bug")]
     NoFreezer { pid: u32 },
+    #[error("pid {pid}: {against}")]
+    Policy { pid: u32, against: Against },
     #[error("pid {pid}: it ended during the capture")]
     Died { pid: u32 },
     #[error(
@@ -91,10 +99,12 @@ impl CaptureError {
             | CaptureError::Freeze(
                 FreezeError::Exited { .. } | FreezeError::Replaced { .. } | FreezeError::Execed { .. },
             ) => ExitClass::Vanished,
-            CaptureError::Freeze(FreezeError::Denied { .. } | FreezeError::AlreadyTraced { .. }) => {
+            CaptureError::Policy { .. }
+            | CaptureError::Freeze(FreezeError::Denied { .. } | FreezeError::AlreadyTraced { .. }) => {
                 ExitClass::Permission
             }
             CaptureError::Executable(_)
+            | CaptureError::Unreadable { .. }
             | CaptureError::Runtime { .. }
             | CaptureError::Freeze(_)
             | CaptureError::Freezer { .. }

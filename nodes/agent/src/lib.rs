@@ -5,6 +5,8 @@
 //! * [`doctor`]: whether captures can work here, and what to do where they cannot.
 //! * [`symbols`]: where debug information comes from, and where it is kept.
 //! * [`host`]: what the host is.
+//! * [`policy`]: what may be captured here, whatever is ordered.
+//! * [`probe_sets`]: which tables the probes of an order make.
 //! * [`freezer`]: the privileged process that all of them ask; this one needs no privilege.
 //!
 //! The node puts `stillframe-golang` (what Go's memory means) and `stillframe-target` (how a process is stopped and read)
@@ -16,6 +18,8 @@ pub mod capturing;
 pub mod doctor;
 pub mod freezer;
 pub mod host;
+pub mod policy;
+pub mod probe_sets;
 pub mod serve;
 pub mod spool;
 pub mod symbols;

@@ -20,6 +20,7 @@ use tracing_subscriber::EnvFilter;
 use crate::capturing::Capturing;
 use crate::freezer::{self, Freezer, Role};
 use crate::host;
+use crate::policy::Policy;
 use crate::symbols::config::{Config, WAIT_OF_NODE};
 
 /// Bytes of a file of credentials.
@@ -36,6 +37,13 @@ privilege to stop other processes (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH); this on
 Examples:
   stillframe-node --coordinator stillframe.internal:7443 --credentials /etc/stillframe/node.pem
   stillframe-node --coordinator 10.0.0.1:7443 --credentials node.pem --name $(hostname)-a
+
+A policy is a TOML file; an order that is against it is refused, and the coordinator cannot override it:
+  values = true                       # probes may capture values; false if it is not said
+  max_pause_ms = 20                   # the longest that a process may be stopped
+  programs = [\"shop-*\", \"gateway\"]    # only these may be captured
+  [[redact]]                          # beside those of an order, as in a probe set
+  field = \"**.{Password,Token}\"
 
 The file of credentials is made by the coordinator: stillframe node-credentials --help
 Logs go to stderr; RUST_LOG=debug shows more."
@@ -60,6 +68,9 @@ pub struct NodeArguments {
     /// A folder of separate debug files, searched as gdb's debug-file-directory, before the usual ones
     #[arg(long, value_name = "FOLDER")]
     pub debug_folder: Vec<PathBuf>,
+    /// What may be captured here, whatever is ordered: programs, pauses, values. Without it the node gives no values
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     /// Log as JSON, a line an event
     #[arg(long)]
     pub log_json: bool,
@@ -95,6 +106,7 @@ pub fn run(arguments: &NodeArguments) -> anyhow::Result<()> {
     if name.is_empty() || name.len() > NODE_NAME_BYTES_MAX {
         bail!("a node's name has 1 to {NODE_NAME_BYTES_MAX} bytes; give one with --name");
     }
+    let policy = arguments.policy.as_deref().map(Policy::read).transpose()?.unwrap_or_default();
     let coordinator = resolve(&arguments.coordinator)?;
     let spool = arguments.spool.clone().unwrap_or_else(std::env::temp_dir);
     tempfile::tempfile_in(&spool).with_context(|| {
@@ -106,7 +118,8 @@ pub fn run(arguments: &NodeArguments) -> anyhow::Result<()> {
         tracing::warn!("without CAP_SYS_PTRACE only processes of this user can be captured");
     }
     let identity = Identity { name, instance: InstanceId(rand::random()), host: host_facts };
-    let host: Arc<dyn Host> = Arc::new(Capturing::new(freezer.clone(), &spool).with_symbols(symbols_config(arguments), true));
+    let capturing = Capturing::new(freezer.clone(), policy, &spool);
+    let host: Arc<dyn Host> = Arc::new(capturing.with_symbols(symbols_config(arguments), true));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -121,7 +134,8 @@ pub fn run(arguments: &NodeArguments) -> anyhow::Result<()> {
 fn symbols_config(arguments: &NodeArguments) -> Config {
     let mut config = Config::of_environment(WAIT_OF_NODE);
     // What systemd makes for a service (systemd.exec(5), CacheDirectory=).
-    let of_service = std::env::var_os("CACHE_DIRECTORY").map(|path| PathBuf::from(path).join("stillframe"));
+    let of_service = std::env::var("CACHE_DIRECTORY").ok();
+    let of_service = of_service.and_then(|paths| Some(PathBuf::from(paths.split(':').next()?).join("stillframe")));
     config.folder = arguments.cache.clone().or(of_service).or(config.folder);
     config.debug_folders.splice(0..0, arguments.debug_folder.iter().cloned());
     config

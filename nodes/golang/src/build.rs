@@ -1,15 +1,24 @@
 //! One build: everything that is known of an executable before any process is looked at.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use thiserror::Error;
 
 use crate::build_info::BuildInfo;
-use crate::debug_info::{DebugInfoError, RuntimeInfo};
+use crate::debug_info::RuntimeInfo;
+use crate::dwarf::{DebugInfo, Evidence, calls};
 use crate::executable::{Bytes, Executable, ExecutableError};
 use crate::function_table::{FunctionTable, FunctionTableError, Functions, SECTIONS};
+use crate::gap::Gap;
+use crate::hash::fnv1a;
 use crate::layout::{LayoutError, Layouts};
 use crate::layout_table;
+use crate::relocations::Relocations;
 use crate::variables::{Known, Variables};
 use crate::version::{MINOR_NEWEST, MINOR_OLDEST};
+
+/// Of functions of one name.
+const CALL_SITES_MAX: usize = 1 << 17;
 
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BuildError {
@@ -29,8 +38,8 @@ pub enum BuildError {
         "packed with UPX: what the process runs is not in its file; unpack the program (upx -d) and run that"
     )]
     Packed,
-    #[error("{0}")]
-    DebugInfo(#[from] DebugInfoError),
+    #[error(transparent)]
+    DebugInfo(#[from] Gap),
     #[error(
         "built with {0}, whose structures Stillframe knows from debug information only, and without that; build the program without -ldflags=-w or -s and do not strip it"
     )]
@@ -91,19 +100,37 @@ pub struct Build {
     pub(crate) table: FunctionTable,
     pub(crate) layouts: Layouts,
     pub(crate) variables: Variables,
+    debug_info: Mutex<Result<Arc<DebugInfo>, Gap>>,
 }
 
 impl Build {
     pub fn read(bytes: Bytes) -> Result<Self, BuildError> {
         let identity = Identity::read(bytes)?;
+        let debug_info = DebugInfo::of_executable(&identity.executable).map(Arc::new);
+        Build::of(identity, debug_info.ok_or(Gap::NoDebugInfo))
+    }
+
+    /// `debug_info`: of this very build, wherever it comes from; or why there is none, which only values need.
+    pub fn of(identity: Identity, debug_info: Result<Arc<DebugInfo>, Gap>) -> Result<Self, BuildError> {
         let minor = identity.check()?;
         let table = FunctionTable::read(&identity.executable)?;
-        let mut info = RuntimeInfo::read(&identity.executable)?;
+        let read = debug_info.and_then(|debug_info| Ok((RuntimeInfo::read(&debug_info)?, debug_info)));
+        let (mut info, debug_info) = match read {
+            Ok((info, debug_info)) => {
+                // Most builds are never asked for more.
+                debug_info.unload();
+                (info, Ok(debug_info))
+            }
+            Err(gap) => (RuntimeInfo::default(), Err(gap)),
+        };
         if info.structures.is_empty() {
             let version = &identity.info.version;
             let architecture = identity.executable.architecture;
             let known = version.patch.and_then(|patch| layout_table::structures(minor, patch, architecture));
-            info.structures = known.ok_or_else(|| BuildError::UnknownRelease(version.to_string()))?;
+            info.structures = known.ok_or_else(|| match &debug_info {
+                Err(gap @ Gap::DamagedDebugInfo(_)) => BuildError::DebugInfo(gap.clone()),
+                _ => BuildError::UnknownRelease(version.to_string()),
+            })?;
         }
         let layouts = Layouts::load(&info.structures)?;
         let known = Known {
@@ -114,12 +141,62 @@ impl Build {
             module_data: &layouts.module_data,
         };
         let variables = Variables::find(&known).map_err(BuildError::NoVariable)?;
-        Ok(Build { identity, minor, table, layouts, variables })
+        let debug_info = Mutex::new(debug_info);
+        Ok(Build { identity, minor, table, layouts, variables, debug_info })
+    }
+
+    /// The code as the file alone has it, without a process; `None` where the file does not say.
+    pub fn code_of_file(&self) -> Option<Code<'_>> {
+        let executable = &self.identity.executable;
+        let relocations = Relocations::read(executable);
+        let field =
+            |at: usize| relocations.word(executable, self.variables.module_data.checked_add(at as u64)?);
+        let (text, function_data) =
+            (field(self.layouts.module_data.text)?, field(self.layouts.module_data.gofunc)?);
+        Some(Code { build: self, text, functions: self.functions(function_data)? })
+    }
+
+    /// Of the executable itself, unless other was handed in.
+    pub fn debug_info(&self) -> Result<Arc<DebugInfo>, Gap> {
+        self.debug_info.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Debug information of this very build from elsewhere, such as a separate file with the same build id; or why there
+    /// is none there either.
+    pub fn set_debug_info(&self, debug_info: Result<Arc<DebugInfo>, Gap>) {
+        *self.debug_info.lock().unwrap_or_else(PoisonError::into_inner) = debug_info;
     }
 
     /// `function_data`: `moduledata.gofunc` as an address of the file.
     pub fn functions(&self, function_data: u64) -> Option<Functions<'_>> {
         self.table.functions(&self.identity.executable, function_data, self.minor)
+    }
+}
+
+/// A build's code, by addresses of the file.
+pub struct Code<'b> {
+    build: &'b Build,
+    /// Where the Go text starts.
+    pub text: u64,
+    pub functions: Functions<'b>,
+}
+
+impl Code<'_> {
+    /// Return addresses of all calls in functions of this name.
+    pub fn call_sites(&self, function: &str) -> Vec<u64> {
+        let executable = &self.build.identity.executable;
+        let codes = self.build.table.codes(executable, function).into_iter();
+        let sites = codes.flat_map(|code| {
+            let (start, end) = (self.text.saturating_add(code.start), self.text.saturating_add(code.end));
+            calls::return_addresses(executable, start..end)
+        });
+        sites.take(CALL_SITES_MAX).collect()
+    }
+
+    /// What the function table knows of the frames at `pc`. `None`: there is no function.
+    pub fn evidence(&self, pc: u64) -> Option<Evidence> {
+        let at = pc.checked_sub(self.text)?;
+        Some(self.functions.evidence(&self.functions.find(at)?, at, self.text))
     }
 }
 
@@ -148,11 +225,4 @@ fn build_id(executable: &Executable) -> String {
             format!("fnv:{:016x}", fnv1a(bytes))
         }
     }
-}
-
-/// FNV-1a, 64 bits (RFC 9923).
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }

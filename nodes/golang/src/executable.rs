@@ -1,6 +1,7 @@
 //! An ELF file as far as Stillframe needs it: what is loaded where, and which build it is.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use object::elf;
@@ -216,23 +217,39 @@ impl Executable {
         symbols.collect()
     }
 
-    /// A debug section, decompressed; empty if there is none.
-    pub(crate) fn debug_section(&self, name: &str) -> Result<Vec<u8>, ExecutableError> {
+    /// A debug section, decompressed where it is compressed; empty if there is none.
+    pub(crate) fn debug_section(&self, name: &str) -> Result<Bytes, ExecutableError> {
         let damaged = |e: object::Error| ExecutableError::Damaged(format!("{name}: {e}"));
         let file = ElfFile64::<LittleEndian>::parse(self.file()).map_err(damaged)?;
-        let Some(section) = file.section_by_name(name) else { return Ok(Vec::new()) };
+        let Some(section) = file.section_by_name(name) else { return Ok(Arc::new(Vec::new())) };
         let compressed = section.compressed_data().map_err(damaged)?;
         let stored = compressed.data.len() as u64;
-        let plausible = compressed.format == CompressionFormat::None
-            || compressed.uncompressed_size
-                <= stored.saturating_mul(DEFLATE_RATIO_MAX).min(DEBUG_SECTION_BYTES_MAX);
-        if !plausible {
+        if compressed.format == CompressionFormat::None {
+            let start = section.file_range().and_then(|(start, _)| usize::try_from(start).ok());
+            let range = start.and_then(|start| Some(start..start.checked_add(compressed.data.len())?));
+            return Ok(Arc::new(Part { file: self.bytes.clone(), range: range.unwrap_or_default() }));
+        }
+        if compressed.uncompressed_size
+            > stored.saturating_mul(DEFLATE_RATIO_MAX).min(DEBUG_SECTION_BYTES_MAX)
+        {
             return Err(ExecutableError::Damaged(format!(
                 "{name}: {stored} bytes claim to hold {}",
                 compressed.uncompressed_size
             )));
         }
-        Ok(compressed.decompress().map_err(damaged)?.into_owned())
+        Ok(Arc::new(compressed.decompress().map_err(damaged)?.into_owned()))
+    }
+}
+
+/// Some bytes of a file.
+struct Part {
+    file: Bytes,
+    range: Range<usize>,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        (*self.file).as_ref().get(self.range.clone()).unwrap_or_default()
     }
 }
 

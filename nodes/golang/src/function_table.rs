@@ -13,6 +13,7 @@ use std::ops::Range;
 use thiserror::Error;
 
 use crate::bytes::{i32_at, offset, u8_at, u32_at, u64_at, varint};
+use crate::dwarf::{Call, Evidence, StackObject};
 use crate::executable::Executable;
 use crate::version::FunctionKind;
 
@@ -46,17 +47,25 @@ const INLINE_ENTRY_BYTES: usize = 16;
 /// Calls inlined into each other at one program counter. The compiler's own limit on the depth is far lower; this bounds
 /// a walk through a damaged tree.
 const INLINE_DEPTH_MAX: usize = 1_000;
+// @go offset runtime.stackObjectRecord.off = 0
+// @go offset runtime.stackObjectRecord.size = 4
+// @go size runtime.stackObjectRecord = 16
+const STACK_OBJECT_BYTES: usize = 16;
+/// Locals of one function.
+const STACK_OBJECTS_MAX: usize = 1 << 16;
 const NAME_BYTES_MAX: usize = 16 << 10;
 
 /// Indices of `_func`'s trailing tables (`internal/abi/symtab.go`).
 //
 // @go const internal/abi.PCDATA_InlTreeIndex = 2
 // @go const internal/abi.PCDATA_ArgLiveIndex = 3
+// @go const internal/abi.FUNCDATA_StackObjects = 2
 // @go const internal/abi.FUNCDATA_InlTree = 3
 // @go const internal/abi.FUNCDATA_ArgInfo = 5
 // @go const internal/abi.FUNCDATA_ArgLiveInfo = 6
 const PCDATA_INLINE_TREE_INDEX: u32 = 2;
 const PCDATA_ARGUMENT_LIVE_INDEX: u32 = 3;
+const FUNCDATA_STACK_OBJECTS: u8 = 2;
 const FUNCDATA_INLINE_TREE: u8 = 3;
 const FUNCDATA_ARGUMENT_INFO: u8 = 5;
 const FUNCDATA_ARGUMENT_LIVE_INFO: u8 = 6;
@@ -239,15 +248,21 @@ impl FunctionTable {
 
     /// Where the code of the function of this name is, from the start of the Go text.
     pub(crate) fn code(&self, executable: &Executable, name: &str) -> Option<Range<u64>> {
-        let bytes = self.bytes(executable)?;
+        self.codes(executable, name).into_iter().next()
+    }
+
+    /// All of them: instances of a generic function have one name, and so have wrappers and what they wrap.
+    pub(crate) fn codes(&self, executable: &Executable, name: &str) -> Vec<Range<u64>> {
+        let Some(bytes) = self.bytes(executable) else { return Vec::new() };
         let (names, functions) = (&bytes[self.names.clone()], &bytes[self.functions.clone()]);
         let entry = |index: usize| u32_at(functions, 8 * index).map(u64::from);
-        (0..self.function_count).find_map(|index| {
+        let code = |index: usize| {
             let at = offset(u64::from(u32_at(functions, 8 * index + 4)?))?;
             let its_name = offset(u64::from(u32_at(functions, at.checked_add(4)?)?))?;
             let behind = names.get(its_name..)?.strip_prefix(name.as_bytes())?;
             (behind.first() == Some(&0)).then_some(entry(index)?..entry(index + 1)?)
-        })
+        };
+        (0..self.function_count).filter_map(code).collect()
     }
 
     pub fn functions<'a>(
@@ -414,6 +429,48 @@ impl<'a> Functions<'a> {
             kind: function.kind(self.minor),
         });
         frames
+    }
+
+    /// What makes the variables of the frames at `pc` believable; `text`: where the Go text starts, as an address of the
+    /// file.
+    pub fn evidence(&self, function: &Function, pc: u64, text: u64) -> Evidence {
+        let mut calls = Vec::with_capacity(1);
+        let tree = self.funcdata(function, FUNCDATA_INLINE_TREE);
+        let mut pc = pc;
+        loop {
+            let call = tree.and_then(|tree| self.inlined_call(function, tree, pc));
+            let call = call.filter(|_| calls.len() < INLINE_DEPTH_MAX);
+            calls.push(Call {
+                function: call
+                    .as_ref()
+                    .map_or(self.name(function), |call| self.name_at(call.name))
+                    .to_owned(),
+                line: u32::try_from(self.position(function, pc).1).unwrap_or(0),
+                scope_pc: text.wrapping_add(pc),
+            });
+            match call {
+                Some(call) => pc = call.parent_pc,
+                None => break,
+            }
+        }
+        Evidence { calls, stack_objects: self.stack_objects(function).unwrap_or_default() }
+    }
+
+    /// Locals that hold pointers and whose address is taken (`emitStackObjects`, cmd/compile/internal/liveness/plive.go).
+    fn stack_objects(&self, function: &Function) -> Option<Vec<StackObject>> {
+        let data = self.funcdata(function, FUNCDATA_STACK_OBJECTS)?;
+        let count = usize::try_from(u64_at(data, 0)?).ok().filter(|&count| count <= STACK_OBJECTS_MAX)?;
+        let records = data.get(8..8 + count * STACK_OBJECT_BYTES)?.chunks_exact(STACK_OBJECT_BYTES);
+        // Offsets of locals count from where the frame's variables end (`varp`): below the saved frame pointer, which
+        // is below the return address where calls leave that on the stack.
+        let variables_end = if self.executable.architecture.uses_link_register() { -8 } else { -16 };
+        records
+            .map(|record| {
+                let offset = i64::from(i32_at(record, 0)?);
+                let from = if offset < 0 { variables_end } else { 0 };
+                Some(StackObject { offset: offset + from, size: u64::from(u32_at(record, 4)?) })
+            })
+            .collect()
     }
 
     /// `runtime.inlinedCall`: kind u8, padding, name i32, parent pc i32, start line i32.

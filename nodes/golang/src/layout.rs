@@ -128,10 +128,32 @@ mirror! {
         etext: "etext",
         gofunc: "gofunc",
         next: "next",
+        types: "types",
+        etypes: "etypes",
     }
 }
 
-// @go size runtime.moduledata.{pcHeader,minpc,text,etext,gofunc,next} = 8
+mirror! {
+    /// A channel (runtime/chan.go).
+    Channel = "runtime.hchan" {
+        qcount: "qcount",
+        dataqsiz: "dataqsiz",
+        buf: "buf",
+        elemsize: "elemsize",
+        closed: "closed",
+        recvx: "recvx",
+    } where {
+        // 1.23 and later.
+        timer: "timer",
+    }
+}
+
+// @go size runtime.hchan.{qcount,dataqsiz,buf,recvx} = 8
+// @go size runtime.hchan.timer = none (..1.22), 8 (1.23..)
+// @go size runtime.hchan.elemsize = 2
+// @go size runtime.hchan.closed = 4
+
+// @go size runtime.moduledata.{pcHeader,minpc,text,etext,gofunc,next,types,etypes} = 8
 /// All of them, for one build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layouts {
@@ -140,6 +162,7 @@ pub(crate) struct Layouts {
     pub(crate) gobuf: Gobuf,
     pub(crate) stack: StackBounds,
     pub(crate) module_data: ModuleData,
+    pub(crate) channel: Channel,
     /// `synctestBubble.id`.
     //
     // @go size runtime.synctestBubble.id = none (..1.24), 8 (1.25..)
@@ -152,12 +175,13 @@ pub(crate) struct Layouts {
 
 impl Layouts {
     /// Names of the types whose layout is needed.
-    pub(crate) const TYPES: [&str; 7] = [
+    pub(crate) const TYPES: [&str; 8] = [
         "runtime.g",
         "runtime.m",
         "runtime.gobuf",
         "runtime.stack",
         "runtime.moduledata",
+        "runtime.hchan",
         "runtime.synctestBubble",
         "runtime.synctestGroup",
     ];
@@ -173,6 +197,7 @@ impl Layouts {
             gobuf: Gobuf::load(structures)?,
             stack: StackBounds::load(structures)?,
             module_data: ModuleData::load(structures)?,
+            channel: Channel::load(structures)?,
             bubble_id: field("runtime.synctestBubble", "id"),
             sync_group_root: field("runtime.synctestGroup", "root"),
         })

@@ -16,6 +16,7 @@
 mod arguments;
 mod bytes;
 mod debug_info;
+mod hash;
 mod labels;
 mod layout;
 mod layout_table;
@@ -42,6 +43,7 @@ pub mod package;
 pub mod place;
 pub mod probe;
 pub mod runtime;
+pub mod similar;
 pub mod thread;
 pub mod types;
 pub mod value;

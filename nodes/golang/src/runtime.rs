@@ -34,6 +34,9 @@ pub struct Runtime<'b> {
     pub bias: u64,
     /// Where the Go text starts in the process.
     pub text: u64,
+    /// Where the program's type descriptors lie in the process, and where they end.
+    pub types: u64,
+    pub types_end: u64,
     pub(crate) wait_reasons: Vec<String>,
     /// Why what the runtime notes of its threads cannot be used.
     pub(crate) threads_unknown: Option<String>,
@@ -59,8 +62,14 @@ impl<'b> Runtime<'b> {
         if text > end || functions.text_length() > end - text {
             return Err(OtherProgram("its text is shorter than its function table"));
         }
+        let (types, types_end) = (field(layout.types)?, field(layout.etypes)?);
+        if types > types_end {
+            return Err(OtherProgram("its types end before they begin"));
+        }
         let wait_reasons = wait_reasons(build, memory, bias)?;
-        let mut runtime = Runtime { build, functions, bias, text, wait_reasons, threads_unknown: None };
+        let threads_unknown = None;
+        let mut runtime =
+            Runtime { build, functions, bias, text, types, types_end, wait_reasons, threads_unknown };
         check_goroutines(&runtime, memory).map_err(|reason| RuntimeError::OtherRuntime {
             version: build.identity.info.version.to_string(),
             reason: reason.to_string(),

@@ -22,6 +22,9 @@ pub struct Variable {
     pub role: Role,
     pub declared_line: u32,
     pub location: Location,
+    /// Its type is a type parameter of its function, or made of some: `of` is the shape that instances share
+    /// (`go.shape.int`), and the type itself stands at this index of the function's dictionary (the variable `.dict`).
+    pub dictionary_index: Option<u64>,
 }
 
 /// Where a variable is at one program counter, by the rules that make it real there: a register only where registers are
@@ -36,7 +39,8 @@ pub enum Location {
     Address(u64),
     /// In a register, by DWARF number.
     Register(u16),
-    /// One behind the other.
+    /// One behind the other, as long as the value. A part that the compiler dropped is missing as
+    /// [`Gap::OptimizedOutInPart`](crate::gap::Gap::OptimizedOutInPart), padding as `OptimizedOut`.
     Pieces(Vec<Piece>),
     /// Nowhere, and why.
     Missing(crate::gap::Gap),

@@ -20,7 +20,8 @@ const CODE_BYTES_MAX: u64 = 64 << 10;
 const MINOR_WITH_TRACEBACK_LABELS: u32 = 26;
 
 /// Names of the variables, as debug information and symbol tables have them.
-pub(crate) const NAMES: [&str; 7] = [
+pub(crate) const NAMES: [&str; 8] = [
+    "net/netip.z4",
     "runtime.allglen",
     "runtime.allgptr",
     "runtime.allm",
@@ -43,6 +44,8 @@ pub(crate) struct Variables {
     pub(crate) wait_reasons: Option<(u64, u64)>,
     /// `debug.tracebacklabels`.
     pub(crate) traceback_labels: Option<u64>,
+    /// `None` in programs without `net/netip`, and where symbols were removed.
+    pub(crate) netip_z4: Option<u64>,
 }
 
 /// What is known of a build beside its code.
@@ -81,6 +84,7 @@ impl Variables {
             traceback_labels: (known.minor >= MINOR_WITH_TRACEBACK_LABELS)
                 .then(|| debug.or_else(|| or_in_code("runtime.debug", |code| code.traceback_labels).ok()))
                 .flatten(),
+            netip_z4: named("net/netip.z4"),
         })
     }
 }

@@ -8,7 +8,7 @@ use stillframe_wire::message::{OrderId, Selector};
 
 use super::world::{Address, Mail, Occurrence, World};
 use crate::oracle::Observation;
-use crate::{MILLISECOND, SECOND};
+use crate::{MILLISECOND, SECOND, probes};
 
 /// Everybody who waits for one order.
 pub struct Client {
@@ -23,6 +23,7 @@ impl World<'_> {
             id: OrderId(ask.order),
             selector: Selector { hosts: ask.hosts.clone(), programs: ask.programs.clone(), pids: Vec::new() },
             max_pause: ask.max_pause,
+            probes: probes::of_order(ask.order),
             within: ask.within.max(Duration::from_millis(1)),
             label: None,
             requested_by: None,

@@ -86,7 +86,8 @@ impl Disk {
                 gone.push(*order);
             } else if !named.is_synced {
                 named.file.is_whole = false;
-                named.file.rows.values_mut().for_each(|rows| rows.truncate(rows.len() / 2));
+                let parts = named.file.rows.values_mut().chain(named.file.values.values_mut());
+                parts.for_each(|rows| rows.truncate(rows.len() / 2));
             }
         }
         gone.iter().for_each(|order| drop(self.named.remove(order)));

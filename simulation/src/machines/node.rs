@@ -3,6 +3,7 @@
 //! The freezer is a process of its own: it resumes a target when its budget is over, and when its node dies.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stillframe_actors::glob;
@@ -17,7 +18,7 @@ use super::network::{Link, Stream, Wire};
 use super::world::{Address, Mail, Occurrence, Planted, World};
 use crate::oracle::{Observation, Oracle};
 use crate::plan::Target;
-use crate::{MILLISECOND, SECOND};
+use crate::{MILLISECOND, SECOND, probes};
 
 /// Where the order names no budget.
 const BUDGET_DEFAULT: Duration = Duration::from_secs(1);
@@ -50,6 +51,7 @@ pub struct CaptureActor {
     target: TargetId,
     pid: u32,
     budget: Duration,
+    probes: Arc<str>,
     frozen_at_ns: u64,
     stream: Option<u64>,
     /// The result, once it is spooled.
@@ -60,6 +62,7 @@ pub struct CaptureActor {
 pub struct Spool {
     pub number: u64,
     pub rows: u64,
+    pub values: u64,
 }
 
 struct Freeze {
@@ -172,7 +175,7 @@ impl World<'_> {
                     self.send_to_coordinator(connection, pong);
                 }
             }
-            Effect::Find { order, selector } => {
+            Effect::Find { order, selector, .. } => {
                 let incarnation = process.incarnation;
                 let plan = &self.plan.hosts[host];
                 let find_ns = plan.find_ns / 2 + self.random.below(plan.find_ns / 2 + 1);
@@ -180,9 +183,22 @@ impl World<'_> {
                 let targets = plan.targets.iter().filter(|t| fits(&selector, t, at)).map(ready).collect();
                 self.at(at, Occurrence::Found { host, incarnation, order, targets });
             }
-            Effect::Start { order, target, pid, max_pause } => {
+            Effect::Start { order, target, pid, max_pause, probes } => {
                 let number = self.number();
-                self.start_capture(host, number, order, target, pid, max_pause);
+                let machine = capture::state::Capture::new(self.now(Some(host)));
+                let budget = max_pause.unwrap_or(BUDGET_DEFAULT);
+                let actor = CaptureActor {
+                    machine,
+                    order,
+                    target,
+                    pid,
+                    budget,
+                    probes,
+                    frozen_at_ns: 0,
+                    stream: None,
+                    spool: None,
+                };
+                self.start_capture(host, number, actor);
             }
             Effect::ToCapture { order, target, event } => {
                 if self.planted == Planted::KeepsOrders && event == capture::state::Event::Forget {
@@ -204,19 +220,8 @@ impl World<'_> {
         }
     }
 
-    fn start_capture(
-        &mut self,
-        host: usize,
-        number: u64,
-        order: OrderId,
-        target: TargetId,
-        pid: u32,
-        max_pause: Option<Duration>,
-    ) {
-        let machine = capture::state::Capture::new(self.now(Some(host)));
-        let budget = max_pause.unwrap_or(BUDGET_DEFAULT);
-        let actor =
-            CaptureActor { machine, order, target, pid, budget, frozen_at_ns: 0, stream: None, spool: None };
+    fn start_capture(&mut self, host: usize, number: u64, actor: CaptureActor) {
+        let (order, target) = (actor.order, actor.target);
         let Some(process) = &mut self.hosts[host].process else { return };
         let before = process.by_target.insert((order, target), number);
         let is_left = before.is_some_and(|before| process.captures.contains_key(&before));
@@ -341,11 +346,15 @@ impl World<'_> {
         }
         let number = self.number();
         let name = self.plan.hosts[host].name.clone();
+        let forgets = self.planted == Planted::ForgetsProbes;
         let Some(actor) = self.capture(host, capture) else { return };
-        actor.spool = Some(Spool { number, rows });
-        let (order, target, frozen_at_ns) = (actor.order, actor.target, actor.frozen_at_ns);
+        // Of the text that came here, as opposed to the order's own.
+        let values = if forgets { 0 } else { probes::rows(&actor.probes, rows) };
+        actor.spool = Some(Spool { number, rows, values });
+        let (order, target, frozen_at_ns) = (actor.order.0, actor.target, actor.frozen_at_ns);
         let key = (name, target.0);
-        self.observe(Observation::Captured { capture: number, order: order.0, key, rows, frozen_at_ns });
+        let values = probes::rows(&probes::of_order(order), rows);
+        self.observe(Observation::Captured { capture: number, order, key, rows, values, frozen_at_ns });
         let event = capture::state::Event::Spooled { goroutines: rows, bytes: rows * 120 };
         self.mail(Address::Capture(host, capture), Mail::Capture(event));
     }

@@ -52,6 +52,8 @@ pub enum Planted {
     KeepsOrders,
     /// Nodes are told to send whatever they have captured, and all of it goes to the writer.
     Unlimited,
+    /// Nodes do not pass the order's probes on to their captures.
+    ForgetsProbes,
     /// Something depends on the order of a hash map.
     Unordered,
 }

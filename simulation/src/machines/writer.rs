@@ -112,7 +112,7 @@ impl World<'_> {
             Step::Broken(reason) => {
                 if let Task::Load { stream, key } = &task {
                     if self.planted != Planted::KeepsAborted {
-                        self.disk.file(run).rows.remove(&(key.node.clone(), key.target.0));
+                        self.disk.file(run).remove(&(key.node.clone(), key.target.0));
                     }
                     self.drop_stream(stream.0);
                 }
@@ -204,11 +204,18 @@ impl World<'_> {
             };
         };
         let first = progress * PART_ROWS;
-        let rows = self.disk.file(run).rows.entry(key).or_default();
         if !(is_corrupt && progress == 0) {
-            rows.extend((first..spool.rows.min(first + PART_ROWS)).map(|row| (spool.number, row)));
+            let file = self.disk.file(run);
+            let part = first..(spool.rows + spool.values).min(first + PART_ROWS);
+            for row in part {
+                // Values come after all goroutines.
+                match row.checked_sub(spool.rows) {
+                    None => file.rows.entry(key.clone()).or_default().push((spool.number, row)),
+                    Some(value) => file.values.entry(key.clone()).or_default().push((spool.number, value)),
+                }
+            }
         }
-        if first + PART_ROWS < spool.rows {
+        if first + PART_ROWS < spool.rows + spool.values {
             return Step::Again;
         }
         if is_corrupt {

@@ -12,7 +12,7 @@ use super::store::bytes;
 use super::target::marker;
 use super::world::{Planted, State, World};
 use crate::oracle::Observation;
-use crate::{MILLISECOND, SECOND};
+use crate::{MILLISECOND, SECOND, probes};
 
 /// What clients do, and what they still wait for.
 pub struct Clients {
@@ -104,6 +104,7 @@ fn order(plan: &Plan, i: usize) -> Order {
         id: OrderId(ask.order),
         selector: Selector { hosts: ask.hosts.clone(), programs, pids: Vec::new() },
         max_pause: ask.max_pause,
+        probes: probes::of_order(ask.order),
         within: ask.within,
         label: None,
         requested_by: None,

@@ -35,6 +35,8 @@ pub enum Planted {
     KeepsAborted,
     /// A result loses rows on its way into the stream.
     LosesRows,
+    /// A result loses values on its way into the stream.
+    LosesValues,
     /// The store does not note what is missing.
     LosesReasons,
     /// Clients do not ask again when the coordinator was restarted.

@@ -2,6 +2,7 @@
 //! crash is the business of the disk.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stillframe_actors::coordinator::actor::Stores;
@@ -10,11 +11,13 @@ use stillframe_actors::order::Order;
 use stillframe_actors::writer::actor::{Answer, Store, StoreTask, row};
 use stillframe_actors::writer::state::{Done, Event};
 use stillframe_wire::batch::Batch;
+use stillframe_wire::facts::{CellValue, ProbeRow};
 use stillframe_wire::message::FailureClass;
 use tokio::sync::mpsc;
 
 use super::world::{Planted, World};
 use crate::oracle::{Observation, Run, TargetKey};
+use crate::probes;
 
 /// How often a store looks whether the one before it is gone.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -42,7 +45,8 @@ impl Stores for Scripted {
         state.runs.stores.insert((id, run));
         drop(state);
         let (tasks, to_do) = mpsc::unbounded_channel();
-        tokio::spawn(Work { world, run, order: id, is_finished: false }.all(to_do));
+        let probes = Arc::clone(&order.probes);
+        tokio::spawn(Work { world, run, order: id, probes, is_finished: false }.all(to_do));
         Box::new(Queue(tasks))
     }
 }
@@ -62,6 +66,7 @@ struct Work {
     world: World,
     run: Run,
     order: u128,
+    probes: Arc<str>,
     is_finished: bool,
 }
 
@@ -131,7 +136,7 @@ impl Work {
     }
 
     async fn load(&mut self, key: TargetKey, mut batches: mpsc::Receiver<Result<Batch, String>>) -> Event {
-        let (mut capture, mut rows) = (0, 0);
+        let (mut capture, mut rows, mut values) = (0, 0, 0);
         let reason = loop {
             let Some(batch) = batches.recv().await else { break "the stream was dropped".to_owned() };
             self.operation().await;
@@ -146,7 +151,17 @@ impl Work {
                     let of_target = state.disk.file(self.run).rows.entry(key.clone()).or_default();
                     of_target.extend(some.iter().map(|goroutine| (capture, goroutine.goid)));
                 }
-                Ok(Batch::Done(counts)) if counts.goroutines == rows => {
+                Ok(Batch::ProbeRows(some)) => {
+                    let Some(some) = some.iter().map(|row| self.value(row)).collect::<Option<Vec<u64>>>()
+                    else {
+                        break "a value is not of this order".to_owned();
+                    };
+                    values += some.len() as u64;
+                    let mut state = self.world.lock();
+                    let of_target = state.disk.file(self.run).values.entry(key.clone()).or_default();
+                    of_target.extend(some.into_iter().map(|value| (capture, value)));
+                }
+                Ok(Batch::Done(counts)) if (counts.goroutines, counts.probe_rows) == (rows, values) => {
                     self.world.observe(Observation::Written { run: self.run, key });
                     return Event::Done(Done::Loaded { goroutines: rows });
                 }
@@ -156,9 +171,18 @@ impl Work {
             }
         };
         if self.world.planted() != Planted::KeepsAborted {
-            self.world.lock().disk.file(self.run).rows.remove(&key);
+            self.world.lock().disk.file(self.run).remove(&key);
         }
         Event::Broken { reason }
+    }
+
+    /// The number of a captured value, if it is of the goroutine and of the probes that it has to be of.
+    fn value(&self, row: &ProbeRow) -> Option<u64> {
+        let [number, probes] = row.cells.as_slice() else { return None };
+        let CellValue::Uint(value) = number.value else { return None };
+        let is_of_order = probes.value == CellValue::Text(self.probes.to_string());
+        let is_of_goroutine = probes::every(&self.probes)? * value == u64::from(row.goroutine);
+        (is_of_order && is_of_goroutine).then_some(value)
     }
 
     /// Rows that say it is whole, fsync, rename, fsync of the folder.

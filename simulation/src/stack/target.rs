@@ -12,12 +12,15 @@ use stillframe_actors::capture::actor::{Host, Spool};
 use stillframe_actors::connection::{Later, Reading, write_frame};
 use stillframe_actors::glob;
 use stillframe_wire::batch::batches;
-use stillframe_wire::facts::{Completeness, Goroutine, PauseWindow, ProcessFacts};
+use stillframe_wire::facts::{
+    Cell, CellValue, Completeness, Goroutine, PauseWindow, ProbeRow, ProbeTable, ProcessFacts,
+};
 use stillframe_wire::message::{FailureClass, ReadyTarget, Refusal, Selector};
 
 use super::world::{Planted, World};
 use crate::oracle::{CaptureNumber, Observation, Oracle};
 use crate::plan::Target;
+use crate::probes;
 
 /// Where the order names no budget.
 const BUDGET_DEFAULT: Duration = Duration::from_secs(1);
@@ -58,7 +61,12 @@ impl Scripted {
 }
 
 impl Host for Scripted {
-    fn find(&self, selector: Selector) -> Later<(Vec<ReadyTarget>, Duration)> {
+    fn find(
+        &self,
+        selector: Selector,
+        _: Option<Duration>,
+        _: Arc<str>,
+    ) -> Later<(Vec<ReadyTarget>, Duration)> {
         let Some(host) = self.host else {
             self.world.violate(Oracle::Trust, "the stranger was given an order".to_owned());
             return Box::pin(async { (Vec::new(), Duration::ZERO) });
@@ -89,6 +97,7 @@ impl Host for Scripted {
         &self,
         pid: u32,
         max_pause: Option<Duration>,
+        probes: Arc<str>,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Later<Result<Box<dyn Spool>, Refusal>> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +107,7 @@ impl Host for Scripted {
             let (Some(process), Some(host)) = (process, host) else {
                 return Err(refusal(FailureClass::NoSuchProcess, "there is no such process"));
             };
-            capture(world, host, process, max_pause, resumed).await
+            capture(world, host, process, max_pause, &probes, resumed).await
         })
     }
 }
@@ -108,6 +117,7 @@ async fn capture(
     host: usize,
     process: Process,
     max_pause: Option<Duration>,
+    probes: &str,
     resumed: Box<dyn FnOnce(PauseWindow) + Send>,
 ) -> Result<Box<dyn Spool>, Refusal> {
     let Process { order, place, target } = process;
@@ -141,10 +151,16 @@ async fn capture(
     assert!(world.planted() != Planted::Panics, "planted");
     let (number, rows) = (world.number(), target.goroutines);
     let key = (world.plan().hosts[host].name.clone(), place);
-    world.observe(Observation::Captured { capture: number, order, key, rows, frozen_at_ns });
+    // What the order says, as above.
+    let values = probes::rows(&probes::of_order(order), rows);
+    world.observe(Observation::Captured { capture: number, order, key, rows, values, frozen_at_ns });
     let sent = if world.planted() == Planted::LosesRows { rows / 2 } else { rows };
+    let mut facts = facts(number, sent, target.program, probes);
+    if world.planted() == Planted::LosesValues {
+        facts.probe_rows.truncate(facts.probe_rows.len() / 2);
+    }
     let mut bytes = Vec::new();
-    for batch in batches(facts(number, sent, target.program)) {
+    for batch in batches(facts) {
         write_frame(&mut bytes, &batch)
             .await
             .map_err(|error| refusal(FailureClass::Other, &error.to_string()))?;
@@ -236,8 +252,18 @@ fn refusal(class: FailureClass, reason: &str) -> Refusal {
     Refusal { class, reason: reason.to_owned() }
 }
 
-/// The capture's number stands where a build's id belongs, and the goroutines are numbered from 0.
-fn facts(number: CaptureNumber, goroutines: u64, program: &str) -> ProcessFacts {
+/// The capture's number stands where a build's id belongs, and the goroutines are numbered from 0; so are the values.
+fn facts(number: CaptureNumber, goroutines: u64, program: &str, probes: &str) -> ProcessFacts {
+    let cell = |value| Cell { value, ..Cell::default() };
+    let every = probes::every(probes).unwrap_or(1);
+    let probe_row = |value: u64| ProbeRow {
+        table: 0,
+        goroutine: (value * every) as u32,
+        depth: 0,
+        cells: vec![cell(CellValue::Uint(value)), cell(CellValue::Text(probes.to_owned()))],
+    };
+    let probe_table =
+        ProbeTable { probe: "p".to_owned(), columns: vec!["value".to_owned(), "probes".to_owned()] };
     let goroutine = |goid| Goroutine {
         goid,
         status: "waiting".to_owned(),
@@ -274,6 +300,9 @@ fn facts(number: CaptureNumber, goroutines: u64, program: &str) -> ProcessFacts 
         stacks: Vec::new(),
         go_statements: Vec::new(),
         goroutines: (0..goroutines).map(goroutine).collect(),
+        types: Vec::new(),
+        probe_tables: vec![probe_table],
+        probe_rows: (0..probes::rows(probes, goroutines)).map(probe_row).collect(),
         gaps: Vec::new(),
     }
 }

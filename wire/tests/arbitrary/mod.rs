@@ -77,6 +77,44 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn probe_table()(probe in text(), columns in vec(text(), 0..4)) -> ProbeTable {
+        ProbeTable { probe, columns }
+    }
+}
+
+/// Numbers by their bits: infinite ones, and what is no number.
+fn cell_value() -> impl Strategy<Value = CellValue> {
+    prop_oneof![
+        Just(CellValue::None),
+        any::<bool>().prop_map(CellValue::Bool),
+        any::<i64>().prop_map(CellValue::Int),
+        any::<u64>().prop_map(CellValue::Uint),
+        any::<u64>().prop_map(|bits| CellValue::Real(f64::from_bits(bits))),
+        text().prop_map(CellValue::Text),
+        text().prop_map(CellValue::Json),
+    ]
+}
+
+prop_compose! {
+    fn cell()(
+        (type_id, address) in any::<(Option<u32>, Option<u64>)>(),
+        value in cell_value(),
+        gap in option::of(text()),
+    ) -> Cell {
+        Cell { type_id, value, address, gap }
+    }
+}
+
+prop_compose! {
+    fn probe_row()(
+        (table, goroutine, depth) in any::<(u32, u32, u32)>(),
+        cells in vec(cell(), 0..5),
+    ) -> ProbeRow {
+        ProbeRow { table, goroutine, depth, cells }
+    }
+}
+
+prop_compose! {
     /// Indices point anywhere: what they name is not the codec's business.
     pub fn facts()(
         (pid, ns_pid, threads, started_unix_ns) in any::<(u32, u32, u32, Option<i64>)>(),
@@ -88,21 +126,34 @@ prop_compose! {
         stacks in vec(stack(), 0..5),
         go_statements in vec(go_statement(), 0..5),
         goroutines in vec(goroutine(), 0..8),
-        gaps in vec(gap(), 0..4),
+        (types, probe_tables) in (vec(text(), 0..4), vec(probe_table(), 0..4)),
+        (probe_rows, gaps) in (vec(probe_row(), 0..5), vec(gap(), 0..4)),
     ) -> ProcessFacts {
         ProcessFacts {
             pid, ns_pid, started_unix_ns, program, container_id, exe, cmdline, build_id, go_version, main_module,
-            arch, threads, pause, completeness, reason, files, functions, stacks, go_statements, goroutines, gaps,
+            arch, threads, pause, completeness, reason, files, functions, stacks, go_statements, goroutines,
+            types, probe_tables, probe_rows, gaps,
         }
     }
 }
 
 /// One batch of a process: the head, a table, the counts.
 pub fn batch() -> impl Strategy<Value = Batch> {
-    (facts(), any::<proptest::sample::Index>(), any::<[u64; 6]>()).prop_map(|(facts, index, counts)| {
+    (facts(), any::<proptest::sample::Index>(), any::<[u64; 9]>()).prop_map(|(facts, index, counts)| {
         let mut all: Vec<Batch> = batches(facts).collect();
-        let [files, functions, go_statements, stacks, goroutines, gaps] = counts;
-        let counts = Counts { files, functions, go_statements, stacks, goroutines, gaps };
+        let [files, functions, go_statements, stacks, goroutines, types, probe_tables, probe_rows, gaps] =
+            counts;
+        let counts = Counts {
+            files,
+            functions,
+            go_statements,
+            stacks,
+            goroutines,
+            types,
+            probe_tables,
+            probe_rows,
+            gaps,
+        };
         *all.last_mut().expect("the counts") = Batch::Done(counts);
         all.swap_remove(index.index(all.len()))
     })
@@ -135,8 +186,14 @@ fn refusal() -> impl Strategy<Value = Refusal> {
 pub fn to_node() -> impl Strategy<Value = ToNode> {
     let selector = (vec(text(), 0..3), vec(text(), 0..3), vec(any::<u32>(), 0..3))
         .prop_map(|(hosts, programs, pids)| Selector { hosts, programs, pids });
-    let prepare = (order(), selector, any::<Option<u64>>(), any::<u64>()).prop_map(
-        |(order, selector, max_pause_ns, lifetime_ns)| Prepare { order, selector, max_pause_ns, lifetime_ns },
+    let prepare = (order(), selector, any::<Option<u64>>(), text(), any::<u64>()).prop_map(
+        |(order, selector, max_pause_ns, probes, lifetime_ns)| Prepare {
+            order,
+            selector,
+            max_pause_ns,
+            probes: probes.into(),
+            lifetime_ns,
+        },
     );
     prop_oneof![
         any::<(u32, u64)>().prop_map(|(version, generation)| {

@@ -48,8 +48,8 @@ use error::ApiError;
 use listener::Bounded;
 pub use symbols::Uploads;
 
-/// The largest order has 512 patterns of 1 KiB.
-const BODY_BYTES_MAX: usize = 1 << 20;
+/// The largest order has 512 patterns of 1 KiB, and 256 KiB of probes, of which JSON may double each byte.
+const BODY_BYTES_MAX: usize = 3 << 19;
 /// Until an answer begins.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// The requests one of which has a large body.

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::Shared;
 use super::error::{ApiError, blocking};
 use crate::api::{Content, Event, OrderRequest, OrderState, State as OrderPhase};
+use crate::probe_sets::{self, NoProbeSet, ProbesError};
 use crate::server::orders::{Asked, Log};
 
 const WITHIN_NS: std::ops::RangeInclusive<u64> = 1_000_000_000..=3_600_000_000_000;
@@ -29,7 +30,7 @@ const REQUESTED_BY_BYTES_MAX: usize = 256;
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
 fn check(request: OrderRequest) -> Result<Order, ApiError> {
-    let OrderRequest { id, selector, max_pause_ns, within_ns, label, requested_by } = request;
+    let OrderRequest { id, selector, max_pause_ns, probes, within_ns, label, requested_by } = request;
     if id.get_version_num() != 7 {
         return Err(ApiError::usage(format!("{id} is no UUIDv7"), "draw a new one for each order"));
     }
@@ -47,6 +48,13 @@ fn check(request: OrderRequest) -> Result<Order, ApiError> {
             return Err(ApiError::usage(format!("{what} is too long"), format!("it may have {limit} bytes")));
         }
     }
+    probe_sets::tables(&probes).map_err(|error| match error {
+        ProbesError::TooLong(_) => ApiError::usage(error.to_string(), "order fewer probes at a time"),
+        ProbesError::Wrong(NoProbeSet { line, column, what }) => ApiError::usage(
+            format!("the probes are wrong at line {line}, column {column}: {what}"),
+            "correct the probe set; nothing was ordered",
+        ),
+    })?;
     let crate::api::Selector { hosts, programs, pids } = selector;
     let selector = Selector { hosts, programs, pids };
     selector.check().map_err(|error| ApiError::usage(error.to_string(), "shorten the selection"))?;
@@ -54,6 +62,7 @@ fn check(request: OrderRequest) -> Result<Order, ApiError> {
         id: OrderId(id.as_u128()),
         selector,
         max_pause: max_pause_ns.map(Duration::from_nanos),
+        probes: probes.into(),
         within: Duration::from_nanos(within_ns),
         label,
         requested_by,
@@ -179,6 +188,8 @@ pub async fn events(
 
 #[cfg(test)]
 mod tests {
+    use stillframe_wire::limits::PROBES_BYTES_MAX;
+
     use super::*;
 
     fn request() -> OrderRequest {
@@ -186,6 +197,7 @@ mod tests {
             id: Uuid::now_v7(),
             selector: crate::api::Selector::default(),
             max_pause_ns: Some(50_000_000),
+            probes: String::new(),
             within_ns: 120_000_000_000,
             label: Some("x".into()),
             requested_by: None,
@@ -210,6 +222,8 @@ mod tests {
             OrderRequest { label: Some("x".repeat(TEXT_BYTES_MAX + 1)), ..request() },
             OrderRequest { requested_by: Some("x".repeat(257)), ..request() },
             OrderRequest { selector, ..request() },
+            OrderRequest { probes: "#".repeat(PROBES_BYTES_MAX + 1), ..request() },
+            OrderRequest { probes: "[[probe]".into(), ..request() },
         ] {
             assert!(check(wrong.clone()).is_err(), "{wrong:?}");
         }

@@ -86,6 +86,9 @@ fn facts() -> Vec<Batch> {
         stacks: Vec::new(),
         go_statements: Vec::new(),
         goroutines: Vec::new(),
+        types: Vec::new(),
+        probe_tables: Vec::new(),
+        probe_rows: Vec::new(),
         gaps: Vec::new(),
     };
     batches(facts).collect()

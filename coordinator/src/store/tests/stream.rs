@@ -11,22 +11,34 @@ use stillframe_wire::limits::{
 };
 use tempfile::TempDir;
 
-use super::{meta, rows, synthetic};
-use crate::store::order::{ClockBound, Defect, Existing, HostKey, LostProcess, WriteError};
+use super::{captured, rows, synthetic, values};
+use crate::store::order::{ClockBound, Defect, HostKey, LostProcess, WriteError};
 use crate::store::writer::SnapshotWriter;
 
-/// A writer with one host.
+const PROBES: &str = r#"
+[[probe]]
+name = "orders"
+function = "main.worker*"
+capture = [{ as = "id", expr = "req.ID" }]
+
+[[probe]]
+name = "any"
+function = "main.main"
+"#;
+
+/// A writer with one host, and two probes.
 fn writer() -> (TempDir, SnapshotWriter, HostKey) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut writer = SnapshotWriter::create(&folder.path().join("s.db"), Existing::Refuse, meta()).unwrap();
-    let host = writer.host(&synthetic::host(), ClockBound::default()).unwrap();
-    (folder, writer, host)
+    values::writer(PROBES)
 }
 
 /// Every row of every table.
 fn contents(connection: &Connection) -> Vec<String> {
-    let mut statement =
-        connection.prepare("select name from sqlite_schema where type = 'table' order by name").unwrap();
+    let mut statement = connection
+        .prepare(
+            "select name from sqlite_schema where type = 'table'
+             union select 'temp.' || name from sqlite_temp_schema where type = 'table' order by 1",
+        )
+        .unwrap();
     let tables: Vec<String> =
         statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     assert!(tables.len() >= 10);
@@ -44,12 +56,12 @@ fn contents(connection: &Connection) -> Vec<String> {
     lines
 }
 
-fn contents_of(writer: &SnapshotWriter) -> Vec<String> {
+pub fn contents_of(writer: &SnapshotWriter) -> Vec<String> {
     contents(&writer.database.connection)
 }
 
 /// The batches of a process with at most `size` items each.
-fn pieces(facts: &ProcessFacts, size: usize) -> Vec<Batch> {
+pub fn pieces(facts: &ProcessFacts, size: usize) -> Vec<Batch> {
     fn cut<T: Clone>(items: &[T], size: usize, batch: fn(Vec<T>) -> Batch) -> Vec<Batch> {
         items.chunks(size).map(|chunk| batch(chunk.to_vec())).collect()
     }
@@ -60,6 +72,9 @@ fn pieces(facts: &ProcessFacts, size: usize) -> Vec<Batch> {
             Batch::GoStatements(items) => cut(items, size, Batch::GoStatements),
             Batch::Stacks(items) => cut(items, size, Batch::Stacks),
             Batch::Goroutines(items) => cut(items, size, Batch::Goroutines),
+            Batch::Types(items) => cut(items, size, Batch::Types),
+            Batch::ProbeTables(items) => cut(items, size, Batch::ProbeTables),
+            Batch::ProbeRows(items) => cut(items, size, Batch::ProbeRows),
             Batch::Gaps(items) => cut(items, size, Batch::Gaps),
             Batch::Process(_) | Batch::Done(_) => vec![batch],
         })
@@ -76,6 +91,7 @@ prop_compose! {
         line in 0..2u32,
         gaps in vec(proptest::option::of(0..50u64), 0..12),
         repeated in vec(any::<Index>(), 0..3),
+        (columns, of_any) in (0..5usize, 0..3usize),
     ) -> ProcessFacts {
         let mut facts = synthetic::process(pid, goroutines, stacks);
         facts.build_id = format!("build-{build}");
@@ -86,6 +102,10 @@ prop_compose! {
                 goroutine.goid = 7;
             }
         }
+        let names = |count: usize| (0..count).map(|column| format!("c{column}")).collect::<Vec<_>>();
+        let of_any = (0..of_any).map(|table| ("any".to_owned(), names(columns + table))).take(1);
+        let tables: Vec<_> = [("orders".to_owned(), names(columns))].into_iter().chain(of_any).collect();
+        captured::capture(&mut facts, &tables);
         facts.gaps =
             gaps.into_iter().map(|goid| Gap { goid, what: "stack".into(), reason: "why".into() }).collect();
         facts
@@ -152,7 +172,9 @@ proptest! {
                 Batch::Goroutines(items) => items[0].stack = 99,
                 Batch::Gaps(items) => items[0].goid = Some(u64::MAX),
                 Batch::Done(counts) => counts.goroutines += 1,
-                Batch::Process(_) | Batch::Files(_) => drop(all.remove(one)),
+                Batch::ProbeTables(items) => items[0].probe = "other".into(),
+                Batch::ProbeRows(items) => items[0].depth = 99,
+                Batch::Process(_) | Batch::Files(_) | Batch::Types(_) => drop(all.remove(one)),
             },
         }
         match writer.process(host, "damaged", all.clone()) {

@@ -27,7 +27,7 @@ use super::sections::{self, Mapped, Sections};
 pub const CACHE_BYTES_MAX: u64 = 8 << 30;
 
 const MAGIC: [u8; 8] = *b"SFbuild\0";
-/// Of this layout, and of what is in it: [`super::debug_file::DEBUG_SECTIONS`].
+/// Of this layout, and of which sections are in it.
 const VERSION: u32 = 1;
 /// Magic number, version, length, checksum.
 const HEAD_BYTES: usize = 20;

@@ -12,6 +12,7 @@ use object::elf::{self, CompressionHeader64, FileHeader64, SectionHeader64};
 use object::pod::{bytes_of_slice, bytes_of_slice_mut, from_bytes, slice_from_bytes};
 use object::read::elf::NoteIterator;
 use object::{CompressionFormat, LittleEndian as LE};
+use stillframe_golang::dwarf::Section;
 use thiserror::Error;
 
 use super::build_id::BuildId;
@@ -31,17 +32,6 @@ const DEBUGLINK_BYTES_MAX: u64 = 512;
 /// zlib cannot compress by more than this factor (zlib.net, "maximum compression factor": 1032:1); zstd can, and nobody
 /// has seen debug information for which it does.
 const COMPRESSION_RATIO_MAX: u64 = 1_032;
-
-/// What `stillframe_golang::dwarf` reads.
-pub const DEBUG_SECTIONS: &[&str] = &[
-    ".debug_info",
-    ".debug_abbrev",
-    ".debug_addr",
-    ".debug_loc",
-    ".debug_loclists",
-    ".debug_ranges",
-    ".debug_rnglists",
-];
 
 /// Bytes at either end of a section that tell one from another; zlib ends with a checksum (RFC 1950).
 const SAMPLE_BYTES: u64 = 64;
@@ -87,7 +77,7 @@ pub struct DebugFile {
     /// The GNU one, or Go's own where there is none.
     pub build_id: Option<BuildId>,
     pub link: Option<DebugLink>,
-    /// Those of [`DEBUG_SECTIONS`] that are there.
+    /// Those that `stillframe_golang::dwarf` reads, as far as they are there.
     pub sections: Vec<DebugSection>,
     /// Where bytes of debug information lie that an executable's image can do without: start and length.
     pub debug_ranges: Vec<(u64, u64)>,
@@ -299,7 +289,7 @@ impl Found {
 }
 
 fn known_name(name: &[u8]) -> Option<&'static str> {
-    DEBUG_SECTIONS.iter().copied().find(|known| {
+    Section::ALL.into_iter().map(Section::name).find(|known| {
         let compressed = name.strip_prefix(b".zdebug_");
         name == known.as_bytes() || compressed.is_some_and(|rest| known.as_bytes()[7..] == *rest)
     })

@@ -11,14 +11,19 @@ use stillframe_golang::executable::Bytes;
 
 use super::debug_file::{DebugFile, DebugFileError};
 
-/// Reads all that is no debug information.
+/// Reads all that is no debug information; of a file that is no sound executable, all.
 pub fn read(file: &File) -> Result<Bytes, DebugFileError> {
-    let seen = DebugFile::read(file.try_clone()?)?;
+    let debug_ranges = match DebugFile::read(file.try_clone()?) {
+        Ok(seen) => seen.debug_ranges,
+        Err(error @ (DebugFileError::Io(_) | DebugFileError::NoFile | DebugFileError::TooLong(_))) => {
+            return Err(error);
+        }
+        Err(_) => Vec::new(),
+    };
     let length = file.metadata()?.len();
     // Zeroed pages that nobody has touched are none.
     let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-    let mut holes: Vec<(usize, usize)> = seen
-        .debug_ranges
+    let mut holes: Vec<(usize, usize)> = debug_ranges
         .iter()
         .filter_map(|&(start, length)| Some((start.try_into().ok()?, start.checked_add(length)?.try_into().ok()?)))
         .filter(|&(_, end): &(usize, usize)| end <= bytes.len())

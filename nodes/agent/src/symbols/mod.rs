@@ -19,6 +19,7 @@ pub mod store;
 mod coordinator;
 mod fetch;
 mod folder;
+mod of_build;
 
 #[cfg(test)]
 mod tests;
@@ -148,23 +149,31 @@ impl Symbols {
     /// A build's debug sections. Blocks: the first look at a build decompresses them, and a remote source is waited for as
     /// long as the configuration says.
     pub fn sections(&self, wanted: &Wanted<'_>) -> Result<Sections, Missing> {
-        let build = BuildId::parse(wanted.build_id).ok();
-        let damaged = |error: DebugFileError| Missing::Damaged(error.to_string());
-        let executable = wanted.executable.try_clone().map_err(|error| damaged(error.into()))?;
-        let executable = DebugFile::read(executable).map_err(damaged)?;
-        let fingerprint = match executable.has_debug_info() {
-            true => executable.fingerprint().map_err(damaged)?,
-            false => 0,
-        };
-        let key = build.clone().map(|build| Key { build, fingerprint });
-        let (cache, key) = match (&self.shared.cache, &key) {
-            (Some(cache), Some(key)) => (cache, key),
-            _ => return self.in_memory(&self.find(executable, wanted, build.as_ref())?),
-        };
+        let (executable, key) = look(wanted.build_id, wanted.executable)?;
+        let build = key.as_ref().map(|key| &key.build);
+        self.made(key.as_ref(), || self.find(executable, wanted, build))
+    }
+
+    /// Those of the executable itself; `None`: it has none.
+    pub fn own_sections(&self, build_id: &str, executable: &File) -> Result<Option<Sections>, Missing> {
+        let (executable, key) = look(build_id, executable)?;
+        if !executable.has_debug_info() {
+            return Ok(None);
+        }
+        self.made(key.as_ref(), || Ok(executable)).map(Some)
+    }
+
+    /// From the cache, or of the file that is found, which is cached then.
+    fn made(
+        &self,
+        key: Option<&Key>,
+        find: impl FnOnce() -> Result<DebugFile, Missing>,
+    ) -> Result<Sections, Missing> {
+        let (Some(cache), Some(key)) = (&self.shared.cache, key) else { return self.in_memory(&find()?) };
         if let Some(cached) = cache.sections(key) {
             return Ok(cached);
         }
-        let file = self.find(executable, wanted, build.as_ref())?;
+        let file = find()?;
         let _one = self.shared.making.lock().unwrap_or_else(PoisonError::into_inner);
         // Another capture may have made it meanwhile.
         if let Some(cached) = cache.sections(key) {
@@ -176,7 +185,7 @@ impl Symbols {
                 tracing::warn!(build = %key.build, %error, "debug information is not cached");
                 self.in_memory(&file)
             }
-            Err(error) => Err(damaged(error)),
+            Err(error) => Err(Missing::Damaged(error.to_string())),
         }
     }
 
@@ -252,6 +261,19 @@ impl Symbols {
             None
         })
     }
+}
+
+/// What an executable has, and as what its debug information is cached; `None`: it has no id to go by.
+fn look(build_id: &str, executable: &File) -> Result<(DebugFile, Option<Key>), Missing> {
+    let damaged = |error: DebugFileError| Missing::Damaged(error.to_string());
+    let executable = executable.try_clone().map_err(|error| damaged(error.into()))?;
+    let executable = DebugFile::read(executable).map_err(damaged)?;
+    let fingerprint = match executable.has_debug_info() {
+        true => executable.fingerprint().map_err(damaged)?,
+        false => 0,
+    };
+    let key = BuildId::parse(build_id).ok().map(|build| Key { build, fingerprint });
+    Ok((executable, key))
 }
 
 fn unusable(folder: &Path, error: &std::io::Error) {

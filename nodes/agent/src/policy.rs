@@ -1,0 +1,348 @@
+//! The policy of a node: what may be captured on its host, whatever a coordinator orders.
+//!
+//! ```toml
+//! values = true                       # probes may capture values; false if it is not said
+//! max_pause_ms = 20                   # the longest that a process may be stopped
+//! programs = ["shop-*", "gateway"]    # only these may be captured
+//!
+//! [[redact]]                          # beside those of an order, as in a probe set
+//! field = "**.{Password,Token}"
+//! ```
+//!
+//! A node without such a file that serves a coordinator gives no values; one that serves the command line that started it
+//! gives all of them to who may read the process anyway.
+
+use std::fs::File;
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use stillframe_actors::glob;
+use stillframe_wire::limits::{PATTERN_BYTES_MAX, SELECTOR_PATTERNS_MAX};
+use thiserror::Error;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Bytes of a policy's file.
+const FILE_BYTES_MAX: u64 = 256 << 10;
+const PAUSE_MS: Range<u64> = 1..60_001;
+const KEYS: &[&str] = &["max_pause_ms", "programs", "redact", "values"];
+const REDACT_KEYS: &[&str] = &["field", "type"];
+/// As similar as a name must be to be meant (Jaro-Winkler).
+const SIMILAR: f64 = 0.7;
+
+/// Its default gives no values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Why there are no values; `None`: there are.
+    values_refused: Option<&'static str>,
+    max_pause: Option<Duration>,
+    programs: Option<Vec<String>>,
+    redactions: String,
+}
+
+/// A file that is no policy.
+#[derive(Debug, Error)]
+pub enum PolicyError {
+    #[error("{path}: the policy cannot be read: {source}")]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("{path}: a policy has at most {FILE_BYTES_MAX} bytes")]
+    TooLong { path: PathBuf },
+    #[error("{path}:{line}:{column}: {what}")]
+    Content { path: PathBuf, line: usize, column: usize, what: String },
+}
+
+/// An order that is against a policy.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Against {
+    #[error(
+        "the policy of its node does not allow to capture {program:?}, only {allowed}; the node's administrator can add it to `programs`"
+    )]
+    Program { program: String, allowed: String },
+    #[error(
+        "the policy of its node allows a pause of {allowed_ms} ms, and {asked:?} were ordered; allow no more with --max-pause"
+    )]
+    Pause { asked: Duration, allowed_ms: u128 },
+}
+
+impl Default for Policy {
+    /// Of a node that serves a coordinator and has no file.
+    fn default() -> Policy {
+        let why = "this node has no policy that allows values: start it with --policy FILE and `values = true` in it";
+        Policy { values_refused: Some(why), max_pause: None, programs: None, redactions: String::new() }
+    }
+}
+
+/// What is wrong, and where in the text.
+struct Wrong {
+    at: usize,
+    what: String,
+}
+
+impl Policy {
+    /// Of a node that serves the command line which started it.
+    pub fn open() -> Policy {
+        Policy { values_refused: None, ..Policy::default() }
+    }
+
+    pub fn read(path: &Path) -> Result<Policy, PolicyError> {
+        let failed = |source| PolicyError::File { path: path.to_owned(), source };
+        let mut text = String::new();
+        let file = File::open(path).map_err(failed)?;
+        file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
+        if text.len() as u64 > FILE_BYTES_MAX {
+            return Err(PolicyError::TooLong { path: path.to_owned() });
+        }
+        parse(&text).map_err(|Wrong { at, what }| {
+            let (line, column) = position(&text, at);
+            PolicyError::Content { path: path.to_owned(), line, column, what }
+        })
+    }
+
+    /// Why probes capture no values on this node; `None`: they do.
+    pub fn values_refused(&self) -> Option<&'static str> {
+        self.values_refused
+    }
+
+    /// The `[[redact]]` sections, as a probe set has them; they are added to those of each order.
+    pub fn redactions(&self) -> &str {
+        &self.redactions
+    }
+
+    pub fn check_program(&self, program: &str) -> Result<(), Against> {
+        match &self.programs {
+            Some(allowed) if !allowed.iter().any(|pattern| glob::matches(pattern, program)) => {
+                Err(Against::Program { program: program.to_owned(), allowed: list(allowed) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn check_pause(&self, asked: Option<Duration>) -> Result<(), Against> {
+        match (self.max_pause, asked) {
+            (Some(allowed), Some(asked)) if asked > allowed => {
+                Err(Against::Pause { asked, allowed_ms: allowed.as_millis() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a default is cut to, where the order names no pause of its own.
+    pub fn bound_pause(&self, pause: Duration) -> Duration {
+        self.max_pause.map_or(pause, |allowed| pause.min(allowed))
+    }
+}
+
+fn parse(text: &str) -> Result<Policy, Wrong> {
+    let table = DeTable::parse(text).map_err(|error| Wrong {
+        at: error.span().map_or(0, |span| span.start),
+        what: error.message().to_owned(),
+    })?;
+    let table = table.get_ref();
+    known_keys(table, KEYS)?;
+    let values_refused = match table.get("values") {
+        Some(value) if expect(value, "true or false", DeValue::as_bool)? => None,
+        _ => Some("the policy of this node does not say `values = true`"),
+    };
+    let mut policy = Policy { values_refused, ..Policy::default() };
+    if let Some(value) = table.get("max_pause_ms") {
+        let text = expect(value, "a number of milliseconds", DeValue::as_integer)?;
+        let number = u64::from_str_radix(text.as_str(), text.radix());
+        let number = number.ok().filter(|number| PAUSE_MS.contains(number));
+        let number = number.ok_or_else(|| wrong(value, "allow between 1 and 60000 milliseconds"))?;
+        policy.max_pause = Some(Duration::from_millis(number));
+    }
+    if let Some(value) = table.get("programs") {
+        policy.programs = Some(patterns(value)?);
+    }
+    if let Some(value) = table.get("redact") {
+        let sections = expect(value, "sections [[redact]]", DeValue::as_array)?;
+        for section in sections.iter() {
+            policy.redactions.push_str(&redaction(section)?);
+        }
+    }
+    Ok(policy)
+}
+
+fn patterns(value: &Spanned<DeValue>) -> Result<Vec<String>, Wrong> {
+    let list = expect(value, "a list of patterns, such as [\"shop-*\"]", DeValue::as_array)?;
+    if list.len() > SELECTOR_PATTERNS_MAX {
+        return Err(wrong(value, &format!("there may be {SELECTOR_PATTERNS_MAX} patterns")));
+    }
+    let pattern = |value: &Spanned<DeValue>| {
+        let pattern = expect(value, "a pattern, such as \"shop-*\"", DeValue::as_str)?;
+        match pattern.len() {
+            0 => Err(wrong(value, "an empty pattern fits no program")),
+            length if length > PATTERN_BYTES_MAX => {
+                Err(wrong(value, &format!("a pattern has at most {PATTERN_BYTES_MAX} bytes")))
+            }
+            _ => Ok(pattern.to_owned()),
+        }
+    };
+    list.iter().map(pattern).collect()
+}
+
+/// One section, written again: without what a text could smuggle in.
+fn redaction(section: &Spanned<DeValue>) -> Result<String, Wrong> {
+    let table = expect(section, "a section [[redact]]", DeValue::as_table)?;
+    known_keys(table, REDACT_KEYS)?;
+    if table.is_empty() {
+        return Err(wrong(section, "a section [[redact]] has a `type`, a `field`, or both"));
+    }
+    let mut text = "[[redact]]\n".to_owned();
+    for (key, value) in table {
+        let pattern = expect(value, "a pattern, such as \"**.Password\"", DeValue::as_str)?;
+        text.push_str(&format!("{} = {}\n", key.get_ref(), toml_string(pattern)));
+    }
+    Ok(text)
+}
+
+/// A basic string (TOML 1.0, "String").
+fn toml_string(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\U{:08X}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+fn known_keys(table: &DeTable, known: &[&str]) -> Result<(), Wrong> {
+    for (key, _) in table {
+        let name: &str = key.get_ref();
+        if known.contains(&name) {
+            continue;
+        }
+        let nearest = known.iter().map(|known| (strsim::jaro_winkler(name, known), known));
+        let nearest = nearest.max_by(|(one, _), (other, _)| one.total_cmp(other));
+        let meant = nearest.filter(|(similarity, _)| *similarity >= SIMILAR);
+        let hint = match meant {
+            Some((_, known)) => format!("did you mean `{known}`?"),
+            None => format!("there are {}", list(known)),
+        };
+        return Err(Wrong { at: key.span().start, what: format!("unknown key `{name}`; {hint}") });
+    }
+    Ok(())
+}
+
+fn expect<'a, T>(
+    value: &'a Spanned<DeValue<'a>>,
+    what: &str,
+    get: impl Fn(&'a DeValue<'a>) -> Option<T>,
+) -> Result<T, Wrong> {
+    let found = value.get_ref();
+    get(found).ok_or_else(|| wrong(value, &format!("expected {what}, found {}", found.type_str())))
+}
+
+fn wrong(value: &Spanned<DeValue>, what: &str) -> Wrong {
+    Wrong { at: value.span().start, what: what.to_owned() }
+}
+
+fn list(names: &[impl AsRef<str>]) -> String {
+    names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+/// Line and column, from 1.
+pub(crate) fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(at.min(text.len()))];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Result<Policy, String> {
+        parse(text).map_err(|Wrong { at, what }| {
+            let (line, column) = position(text, at);
+            format!("{line}:{column}: {what}")
+        })
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_refused() {
+        let policy = of("values = true\nmax_pause_ms = 20\nprograms = ['shop-*', 'gateway']\n").unwrap();
+        assert_eq!(policy.values_refused(), None);
+        assert_eq!(policy.check_program("shop-orders"), Ok(()));
+        assert_eq!(policy.check_program("gateway"), Ok(()));
+        let against = policy.check_program("ledger").unwrap_err().to_string();
+        assert!(against.contains("\"ledger\", only `shop-*`, `gateway`"), "{against}");
+        let ms = Duration::from_millis;
+        assert_eq!(policy.check_pause(None), Ok(()));
+        assert_eq!(policy.check_pause(Some(ms(20))), Ok(()));
+        let against = policy.check_pause(Some(ms(21))).unwrap_err().to_string();
+        assert!(against.contains("20 ms, and 21ms were ordered"), "{against}");
+        assert_eq!(policy.bound_pause(ms(50)), ms(20));
+        assert_eq!(policy.bound_pause(ms(5)), ms(5));
+    }
+
+    #[test]
+    fn values_have_to_be_allowed() {
+        assert!(Policy::default().values_refused().unwrap().contains("--policy"));
+        assert_eq!(Policy::open().values_refused(), None);
+        for text in ["", "values = false"] {
+            let policy = of(text).unwrap();
+            assert!(policy.values_refused().unwrap().contains("values = true"), "{text}");
+            assert_eq!(policy.check_program("any"), Ok(()));
+            assert_eq!(policy.check_pause(Some(Duration::from_secs(60))), Ok(()));
+        }
+        assert!(of("programs = []").unwrap().check_program("any").is_err());
+    }
+
+    #[test]
+    fn redactions_are_those_of_a_probe_set() {
+        let policy = of("[[redact]]\ntype = 'a.\"T\\'\n\n[[redact]]\nfield = \"**.\\u0007Token\"\n").unwrap();
+        let text = policy.redactions();
+        assert_eq!(text, "[[redact]]\ntype = \"a.\\\"T\\\\\"\n[[redact]]\nfield = \"**.\\U00000007Token\"\n");
+        let again = DeTable::parse(text).unwrap();
+        let sections = again.get_ref()["redact"].get_ref().as_array().unwrap();
+        let pattern = |section: usize, key: &str| {
+            let table = sections[section].get_ref().as_table().unwrap();
+            table[key].get_ref().as_str().unwrap().to_owned()
+        };
+        assert_eq!(pattern(0, "type"), "a.\"T\\");
+        assert_eq!(pattern(1, "field"), "**.\u{7}Token");
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        for (text, expected) in [
+            ("value = true", "1:1: unknown key `value`; did you mean `values`?"),
+            ("\nx = 1", "2:1: unknown key `x`; there are `max_pause_ms`, `programs`, `redact`, `values`"),
+            ("values = 'yes'", "1:10: expected true or false, found string"),
+            ("max_pause_ms = 0", "1:16: allow between 1 and 60000 milliseconds"),
+            ("max_pause_ms = -5", "1:16: allow between 1 and 60000 milliseconds"),
+            ("max_pause_ms = 1.5", "1:16: expected a number of milliseconds, found float"),
+            ("programs = 'shop'", "1:12: expected a list of patterns, such as [\"shop-*\"], found string"),
+            ("programs = ['a', 7]", "1:18: expected a pattern, such as \"shop-*\", found integer"),
+            ("programs = ['']", "1:13: an empty pattern fits no program"),
+            ("[redact]\ntype = 'x'", "1:1: expected sections [[redact]], found table"),
+            ("[[redact]]\nfeild = 'x'", "2:1: unknown key `feild`; did you mean `field`?"),
+            ("[[redact]]", "1:1: a section [[redact]] has a `type`, a `field`, or both"),
+            ("[[redact]]\ntype = 7", "2:8: expected a pattern, such as \"**.Password\", found integer"),
+        ] {
+            assert_eq!(of(text).unwrap_err(), expected, "{text}");
+        }
+        assert!(of("values = ").unwrap_err().starts_with("1:"));
+    }
+
+    #[test]
+    fn files_are_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policy.toml");
+        assert!(matches!(Policy::read(&path), Err(PolicyError::File { .. })));
+        std::fs::write(&path, "#".repeat(FILE_BYTES_MAX as usize)).unwrap();
+        assert_eq!(Policy::read(&path).unwrap(), of("").unwrap());
+        std::fs::write(&path, "#".repeat(FILE_BYTES_MAX as usize + 1)).unwrap();
+        assert!(matches!(Policy::read(&path), Err(PolicyError::TooLong { .. })));
+        std::fs::write(&path, "\nvalue = 1").unwrap();
+        let text = Policy::read(&path).unwrap_err().to_string();
+        assert!(text.ends_with("policy.toml:2:1: unknown key `value`; did you mean `values`?"), "{text}");
+    }
+}

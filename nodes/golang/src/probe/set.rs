@@ -1,0 +1,383 @@
+//! A probe set: what one file, one stored set or one order says is to be captured, and what must not leave the host.
+//!
+//! [`ProbeSet::parse`] reads TOML and finds every mistake at once, each with its line, its column and a remedy.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::column::{self, RESERVED};
+use super::expression::Expression;
+use super::limits::{EXPRESSIONS_MAX, PROBES_MAX, REDACTIONS_MAX, SET_BYTES_MAX};
+use super::pattern::{Pattern, Subject};
+use super::problem::{Problem, Span, nearest};
+use super::toml_reader::{Section, Text, TomlReader};
+
+pub use super::toml_reader::TextPlace;
+
+/// Sections of this version.
+const SECTIONS: [&str; 2] = ["probe", "redact"];
+/// Sections that sets of later versions have.
+const LATER_SECTIONS: [&str; 5] = ["type", "column", "table", "link", "program"];
+/// Mistakes that are told at once.
+const ERRORS_MAX: usize = 50;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProbeSet {
+    pub probes: Vec<Probe>,
+    pub redactions: Vec<Redaction>,
+}
+
+/// `[[probe]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// `[a-z][a-z0-9_]*`, unique in its set.
+    pub name: String,
+    pub function: Pattern,
+    /// Only in programs of such names.
+    pub program: Option<Pattern>,
+    /// `None`: arguments and named locals.
+    pub capture: Option<Vec<Column>>,
+    /// Where its function stands.
+    pub place: TextPlace,
+}
+
+/// One captured expression, a column of the probe's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// `[a-z][a-z0-9_]*`, unique in its probe. It may be a word of SQL.
+    pub name: String,
+    pub expression: Expression,
+    /// As it was written.
+    pub text: String,
+    /// Where the expression stands.
+    pub place: TextPlace,
+}
+
+/// `[[redact]]`: what fits one of them stays on its host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redaction {
+    pub of_type: Option<Pattern>,
+    pub field: Option<Pattern>,
+}
+
+/// A mistake in a set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct SetError {
+    /// From 1 on.
+    pub line: usize,
+    /// In characters, from 1 on.
+    pub column: usize,
+    /// What it is about: `probe orders.capture`. Empty where the text is no TOML.
+    pub key: String,
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl fmt::Display for SetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: ", self.line, self.column)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        write!(f, "{}; {}", self.message, self.help)
+    }
+}
+
+/// All mistakes of a set, in the order of its text. There is at least one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct SetErrors(pub Vec<SetError>);
+
+impl fmt::Display for SetErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            write!(f, "{}{error}", if index == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}
+
+impl Probe {
+    /// The name of its table.
+    pub fn table(&self) -> String {
+        format!("probe_{}", self.name)
+    }
+}
+
+impl ProbeSet {
+    pub fn parse(source: &str) -> Result<ProbeSet, SetErrors> {
+        let mut reader = TomlReader::new(source);
+        if source.len() > SET_BYTES_MAX {
+            let message = format!("a set has at most {SET_BYTES_MAX} bytes, this one has {}", source.len());
+            reader.error(0, "", message, "split it into several sets");
+            return Err(SetErrors(reader.errors));
+        }
+        if let Some(at) = too_nested(source) {
+            reader.error(at, "", "too many dots in one line", "keys of a set have one part");
+            return Err(SetErrors(reader.errors));
+        }
+        let table = match DeTable::parse(source) {
+            Ok(table) => table,
+            Err(error) => {
+                let at = error.span().map_or(0, |span| span.start);
+                let message = format!("not TOML: {}", error.message());
+                reader.error(at, "", message, "strings stand in quotes, sections in [[ ]]");
+                return Err(SetErrors(reader.errors));
+            }
+        };
+        let set = read_set(&mut reader, table.get_ref());
+        let mut errors = reader.errors;
+        if errors.is_empty() {
+            return Ok(set);
+        }
+        errors.sort_by_key(|error| (error.line, error.column));
+        errors.truncate(ERRORS_MAX);
+        Err(SetErrors(errors))
+    }
+}
+
+/// A key with very many parts makes a table within a table for each: more than a stack can take down again.
+fn too_nested(source: &str) -> Option<usize> {
+    const DOTS_MAX: usize = 2_048;
+    let mut at = 0;
+    for line in source.split_inclusive('\n') {
+        if line.matches('.').count() > DOTS_MAX {
+            return Some(at);
+        }
+        at += line.len();
+    }
+    None
+}
+
+fn read_set<'a>(reader: &mut TomlReader<'a>, table: &'a DeTable<'a>) -> ProbeSet {
+    let mut set = ProbeSet::default();
+    for (key, value) in table {
+        let (name, at) = (key.get_ref().as_ref(), key.span().start);
+        match name {
+            "probe" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, PROBES_MAX);
+                set.probes = probes(reader, sections);
+            }
+            "redact" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, REDACTIONS_MAX);
+                set.redactions = sections.iter().filter_map(|section| redaction(reader, section)).collect();
+            }
+            later if LATER_SECTIONS.contains(&later) => {
+                let message = format!("[[{later}]] is not supported by this version of Stillframe");
+                reader.error(at, later, message, "leave it out, or update Stillframe");
+            }
+            unknown => {
+                let help = match nearest(unknown, SECTIONS.into_iter().chain(LATER_SECTIONS)) {
+                    Some(nearest) => format!("did you mean [[{nearest}]]?"),
+                    None => "a set has [[probe]] and [[redact]] sections".to_owned(),
+                };
+                let shown: String = unknown.chars().take(40).collect();
+                reader.error(at, &shown, "unknown section", help);
+            }
+        }
+    }
+    set
+}
+
+fn bounded(reader: &mut TomlReader<'_>, name: &str, sections: &[Section<'_>], most: usize) {
+    if let Some(section) = sections.get(most) {
+        let message = format!("a set has at most {most} [[{name}]] sections");
+        reader.error(section.span.start, name, message, "split it into several sets");
+    }
+}
+
+fn probes<'a>(reader: &mut TomlReader<'a>, sections: Vec<Section<'a>>) -> Vec<Probe> {
+    let mut probes = Vec::new();
+    let mut lines: HashMap<String, usize> = HashMap::new();
+    for section in sections {
+        let Some((probe, name)) = probe(reader, section) else { continue };
+        let (line, _) = reader.place(name);
+        if let Some(line) = lines.insert(probe.name.clone(), line) {
+            let message = format!("there is another probe {} in line {line}", probe.name);
+            let help = "each probe makes a table of its own: choose another name";
+            reader.problem(
+                name,
+                &format!("probe {}.name", probe.name),
+                &Problem::new(Span::default(), message),
+                help,
+            );
+        }
+        probes.push(probe);
+    }
+    probes
+}
+
+/// With its name as it stands in the text.
+fn probe<'a>(reader: &mut TomlReader<'a>, mut section: Section<'a>) -> Option<(Probe, Text<'a>)> {
+    let name = required(reader, &section, "name", r#"name = "orders" makes the table probe_orders"#);
+    if let Some(name) = name
+        && column::is_name(name.text)
+    {
+        section.label = format!("probe {}", name.text);
+    }
+    reader.check_keys(&section.label, section.table, &["name", "function", "program", "capture"]);
+    let plain = name.and_then(|name| plain_name(reader, name, &format!("{}.name", section.label)));
+    let function = required(reader, &section, "function", r#"function = "shop/orders.(*Service).Place""#);
+    let place = function.map(|text| reader.position_of(text));
+    let function = function
+        .and_then(|text| pattern(reader, text, &format!("{}.function", section.label), Subject::Function));
+    let program = reader.optional_text(&section, "program");
+    let program = program
+        .and_then(|text| pattern(reader, text, &format!("{}.program", section.label), Subject::Program));
+    let capture = section.table.get("capture").map(|value| columns(reader, &section, value));
+    let probe = Probe { name: plain?, function: function?, program, capture, place: place? };
+    Some((probe, name?))
+}
+
+fn redaction<'a>(reader: &mut TomlReader<'a>, section: &Section<'a>) -> Option<Redaction> {
+    reader.check_keys(&section.label, section.table, &["type", "field"]);
+    if !section.table.contains_key("type") && !section.table.contains_key("field") {
+        let help = r#"give a type, as in type = "**.Password", or a field, as in field = "**.Token""#;
+        reader.error(section.span.start, &section.label, "nothing is said to be redacted", help);
+    }
+    let of_type = reader.optional_text(section, "type");
+    let of_type =
+        of_type.map(|text| pattern(reader, text, &format!("{}.type", section.label), Subject::Type));
+    let field = reader.optional_text(section, "field");
+    let field = field.map(|text| field_pattern(reader, text, &format!("{}.field", section.label)));
+    Some(Redaction { of_type: of_type.flatten(), field: field.flatten() })
+}
+
+fn required<'a>(
+    reader: &mut TomlReader<'a>,
+    section: &Section<'a>,
+    key: &str,
+    help: &str,
+) -> Option<Text<'a>> {
+    if !section.table.contains_key(key) {
+        let label = format!("{}.{key}", section.label);
+        reader.error(section.span.start, &label, format!("there is no {key}"), help);
+    }
+    reader.optional_text(section, key)
+}
+
+fn plain_name(reader: &mut TomlReader<'_>, name: Text<'_>, label: &str) -> Option<String> {
+    if column::is_name(name.text) {
+        return Some(name.text.to_owned());
+    }
+    let message = "names are of small letters, digits and underscores, begin with a letter and have at most 63 characters";
+    let help = match column::suggested_name(name.text) {
+        Some(suggested) => format!("{suggested} would do"),
+        None => "choose such a name".to_owned(),
+    };
+    reader.problem(name, label, &Problem::new(Span::default(), message), help);
+    None
+}
+
+fn pattern(reader: &mut TomlReader<'_>, text: Text<'_>, label: &str, subject: Subject) -> Option<Pattern> {
+    match Pattern::parse(text.text, subject) {
+        Ok(pattern) => Some(pattern),
+        Err(problem) => {
+            let help = match subject {
+                Subject::Program => "* and ? stand for any text and any character",
+                _ => {
+                    "* is any text up to the next / or ., ** any text, {a,b} one of several, /.../ a regular expression"
+                }
+            };
+            reader.problem(text, label, &problem, help);
+            None
+        }
+    }
+}
+
+/// A field's pattern must be able to fit `package.Type.Field`.
+fn field_pattern(reader: &mut TomlReader<'_>, text: Text<'_>, label: &str) -> Option<Pattern> {
+    let pattern = pattern(reader, text, label, Subject::Field)?;
+    if !text.text.contains('.') && !text.text.contains("**") && !text.text.starts_with('/') {
+        let message = format!("{} fits no field: fields go by package.Type.Field", text.text);
+        reader.problem(
+            text,
+            label,
+            &Problem::new(Span::default(), message),
+            format!("write **.{}", text.text),
+        );
+        return None;
+    }
+    Some(pattern)
+}
+
+fn columns<'a>(
+    reader: &mut TomlReader<'a>,
+    section: &Section<'a>,
+    value: &'a Spanned<DeValue<'a>>,
+) -> Vec<Column> {
+    let label = format!("{}.capture", section.label);
+    let DeValue::Array(elements) = value.get_ref() else {
+        reader.error(value.span().start, &label, "a list is wanted here", r#"write capture = ["req.ID"]"#);
+        return Vec::new();
+    };
+    if elements.is_empty() {
+        let help = "leave capture out to get the arguments and locals, or name an expression";
+        reader.error(value.span().start, &label, "nothing is captured", help);
+    }
+    if let Some(element) = elements.get(EXPRESSIONS_MAX) {
+        let message = format!("a probe has at most {EXPRESSIONS_MAX} expressions");
+        reader.error(element.span().start, &label, message, "split it into several probes");
+        return Vec::new();
+    }
+    let mut columns: Vec<Column> = Vec::new();
+    for element in elements.iter() {
+        let Some((column, text)) = column(reader, &label, element) else { continue };
+        if let Some(other) = columns.iter().find(|other| other.name == column.name) {
+            let message =
+                format!("{} and {} would both be the column {}", other.text, column.text, column.name);
+            let help = format!("name one of them: {{ as = \"...\", expr = '{}' }}", column.text);
+            reader.problem(text, &label, &Problem::new(Span::default(), message), help);
+        }
+        columns.push(column);
+    }
+    columns
+}
+
+fn column<'a>(
+    reader: &mut TomlReader<'a>,
+    label: &str,
+    element: &'a Spanned<DeValue<'a>>,
+) -> Option<(Column, Text<'a>)> {
+    let (name, text) = match element.get_ref() {
+        DeValue::Table(table) => {
+            reader.check_keys(label, table, &["as", "expr"]);
+            let section = Section { label: label.to_owned(), span: element.span(), table };
+            let name = reader.optional_text(&section, "as");
+            let name = match name {
+                Some(name) => Some(plain_name(reader, name, &format!("{label}.as"))?),
+                None => None,
+            };
+            (name, required(reader, &section, "expr", r#"write { as = "user", expr = "req.User.Name" }"#)?)
+        }
+        _ => (None, reader.text(element, label)?),
+    };
+    let expression = match Expression::parse(text.text) {
+        Ok(expression) => expression,
+        Err(problem) => {
+            reader.problem(text, label, &problem, format!("the expression is {}", text.text));
+            return None;
+        }
+    };
+    let Some(name) = name.or_else(|| column::default_name(&expression)) else {
+        let help = format!("name it: {{ as = \"...\", expr = '{}' }}", text.text);
+        reader.problem(text, label, &Problem::new(expression.span, "no name for the column"), help);
+        return None;
+    };
+    if RESERVED.contains(&name.as_str()) {
+        let message = format!("each probe's table has a column {name} of its own");
+        let help = format!("name it: {{ as = \"{name}_\", expr = '{}' }}", text.text);
+        reader.problem(text, label, &Problem::new(expression.span, message), help);
+        return None;
+    }
+    let column = Column { name, expression, text: text.text.to_owned(), place: reader.position_of(text) };
+    Some((column, text))
+}
+
+#[cfg(test)]
+mod tests;

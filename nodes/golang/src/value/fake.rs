@@ -1,0 +1,1 @@
+//! Types and memory that tests make up.

@@ -1,0 +1,45 @@
+//! Function values: the function's name, and what a closure has captured.
+
+use crate::gap::Gap;
+use crate::place::Place;
+use crate::value::reader::{Walk, check_address};
+use crate::value::{Reader, Value};
+
+impl Reader<'_> {
+    /// A function value is a pointer to a closure, which begins with the address of its code (runtime/runtime2.go,
+    /// `funcval`).
+    //
+    // @go offset runtime.funcval.fn = 0
+    pub(super) fn function(&self, closure: u64, walk: &mut Walk) -> Result<Value, Gap> {
+        if closure == 0 {
+            return Ok(Value::Nil);
+        }
+        check_address(closure)?;
+        let pc = self.read(&Place::At(closure), 8)?.view().word(0)?;
+        let name = self.code.function(pc);
+        let name = name.ok_or_else(|| Gap::Implausible(format!("no function begins at {pc:#x}")))?;
+        let captured = self.code.captured(pc);
+        if captured.is_empty() {
+            return Ok(Value::Function { name, captured: Vec::new() });
+        }
+        let values = walk.open(|walk| {
+            let each = captured.iter().map(|variable| {
+                let at = closure.wrapping_add(variable.offset);
+                let value = match variable.by_reference {
+                    false => self.at(&Place::At(at), variable.of, walk),
+                    true => {
+                        let pointer = self.read(&Place::At(at), 8).and_then(|buffer| buffer.view().word(0));
+                        let value = pointer.and_then(|address| self.follow(address, variable.of, walk));
+                        value.unwrap_or_else(Value::Missing)
+                    }
+                };
+                (variable.name.clone(), value)
+            });
+            Ok(each.collect())
+        });
+        Ok(match values {
+            Ok(captured) => Value::Function { name, captured },
+            Err(gap) => Value::cut(Value::Function { name, captured: Vec::new() }, gap),
+        })
+    }
+}
