@@ -83,7 +83,11 @@ fn refused(error: StoreError) -> ApiError {
         StoreError::Io(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "limit", message, REMEDY)
         }
-        StoreError::Io(error) => error.into(),
+        StoreError::Io(error) => {
+            tracing::error!(%error, "the folder of symbols cannot be used");
+            let remedy = "see to the disk of the coordinator's host";
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "unexpected", message, remedy)
+        }
         StoreError::TooLong(_) => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "limit", message, REMEDY),
         StoreError::NotOfUse(_) => {
             ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_file", message, REMEDY)

@@ -40,8 +40,6 @@ const INDEX_PART: &str = "index";
 struct Header {
     build_id: String,
     fingerprint: u32,
-    /// Of the index: what it was made by.
-    maker: u32,
     parts: Vec<Part>,
     file_bytes: u64,
 }
@@ -81,14 +79,14 @@ impl BuildCache {
         let (header, mapping) = self.load(key, Kind::Sections)?;
         let part = |part: Part| Some((part.name, Mapped::of(&mapping, part.offset, part.bytes)?));
         let parts = header.parts.into_iter().map(part).collect::<Option<_>>()?;
-        Some(Sections::new(Some(key.clone()), parts))
+        Some(Sections::new(parts))
     }
 
     /// Decompresses a build's debug sections into a file, through a buffer, and gives them mapped.
     pub fn keep_sections(&self, key: &Key, file: &DebugFile) -> Result<Sections, DebugFileError> {
         let parts: Vec<(&str, u64, Option<u32>)> =
             file.sections.iter().map(|s| (s.name, s.bytes, None)).collect();
-        let (header, head) = layout(key, 0, &parts)?;
+        let (header, head) = layout(key, &parts)?;
         let mut temporary = self.folder.begin()?;
         let mut out = BufWriter::new(temporary.as_file_mut());
         out.write_all(&head)?;
@@ -105,21 +103,21 @@ impl BuildCache {
         Ok(self.sections(key).ok_or_else(lost)?)
     }
 
-    /// The index of a build's types that this `maker` made: a number that changes with what an index is.
-    pub fn index(&self, key: &Key, maker: u32) -> Option<Bytes> {
+    /// The index of a build's types: what it means is known to who made it.
+    pub fn index(&self, key: &Key) -> Option<Bytes> {
         let (header, mapping) = self.load(key, Kind::Index)?;
         let [part] = header.parts.as_slice() else { return None };
         let bytes = Mapped::of(&mapping, part.offset, part.bytes)?;
-        let is_good = header.maker == maker && part.crc32 == Some(crc32fast::hash((*bytes).as_ref()));
+        let is_good = part.crc32 == Some(crc32fast::hash((*bytes).as_ref()));
         if !is_good {
-            self.forget(key, Kind::Index, "it is of another version, or damaged");
+            self.forget(key, Kind::Index, "it is damaged");
         }
         is_good.then_some(bytes)
     }
 
-    pub fn keep_index(&self, key: &Key, maker: u32, index: &[u8]) -> io::Result<()> {
+    pub fn keep_index(&self, key: &Key, index: &[u8]) -> io::Result<()> {
         let part = (INDEX_PART, index.len() as u64, Some(crc32fast::hash(index)));
-        let (header, head) = layout(key, maker, &[part])?;
+        let (header, head) = layout(key, &[part])?;
         let mut temporary = self.folder.begin()?;
         temporary.write_all(&head)?;
         temporary.as_file().write_all_at(index, header.parts[0].offset)?;
@@ -174,7 +172,6 @@ impl Kind {
 /// Where each part will lie, and the file's first bytes.
 fn layout(
     key: &Key,
-    maker: u32,
     parts: &[(&str, u64, Option<u32>)],
 ) -> io::Result<(Header, Vec<u8>)> {
     let mut at = ALIGNMENT;
@@ -183,7 +180,7 @@ fn layout(
         laid.push(Part { name: (*name).to_owned(), offset: at, bytes: *bytes, crc32: *crc32 });
         at = (at + bytes).next_multiple_of(ALIGNMENT);
     }
-    let header = Header { build_id: key.build.as_str().to_owned(), fingerprint: key.fingerprint, maker, parts: laid, file_bytes: at };
+    let header = Header { build_id: key.build.as_str().to_owned(), fingerprint: key.fingerprint, parts: laid, file_bytes: at };
     let body = codec::encode(&header).map_err(io::Error::other)?;
     let mut head = Vec::with_capacity(HEAD_BYTES + body.len());
     head.extend(MAGIC);

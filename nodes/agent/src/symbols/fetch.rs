@@ -13,8 +13,8 @@ const FETCHES_MAX: usize = 4;
 /// What failed, or was not there, is not tried again before.
 const AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(30);
 const AGAIN_AFTER_ABSENCE: Duration = Duration::from_secs(2);
-/// Builds whose last outcome is remembered.
-const REMEMBERED_MAX: usize = 4_096;
+/// Builds whose last outcome is remembered: it may be an open file.
+const REMEMBERED_MAX: usize = 256;
 
 /// Somebody who may have debug information. `fetch` blocks, for a bounded time.
 pub trait Remote: Send + Sync {

@@ -28,7 +28,6 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use stillframe_golang::executable::Bytes;
 use tempfile::TempDir;
 use thiserror::Error;
 
@@ -195,19 +194,6 @@ impl Symbols {
             return Err(Missing::TooLarge { bytes });
         }
         Sections::decompress(file).map_err(|error| Missing::Damaged(error.to_string()))
-    }
-
-    /// The index of a build's types that the same `maker` made of these sections.
-    pub fn index(&self, of: &Sections, maker: u32) -> Option<Bytes> {
-        self.shared.cache.as_ref()?.index(of.key.as_ref()?, maker)
-    }
-
-    /// Keeps the index of a build's types for the next process. `maker`: a number that changes with what an index is.
-    pub fn keep_index(&self, of: &Sections, maker: u32, index: &[u8]) {
-        let (Some(cache), Some(key)) = (&self.shared.cache, &of.key) else { return };
-        if let Err(error) = cache.keep_index(key, maker, index) {
-            tracing::warn!(build = %key.build, %error, "the index of a build's types is not cached");
-        }
     }
 
     /// The file that has a build's debug information: the executable itself, or another one.

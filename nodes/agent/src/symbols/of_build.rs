@@ -13,7 +13,7 @@ use stillframe_golang::gap::Gap;
 
 use super::debug_file::DebugFileError;
 use super::sections::Sections;
-use super::{Missing, Symbols, Wanted, image};
+use super::{Missing, Symbols, Wanted, image, look};
 
 impl Symbols {
     /// Reads an executable; its own debug information comes from the cache. The outer error: the file cannot be read.
@@ -44,14 +44,34 @@ impl Symbols {
         Ok(build)
     }
 
-    /// Looks everywhere for the debug information of a build that has none yet. Blocks, and may wait for a server as long
-    /// as the configuration says.
+    /// For whoever wants values: looks everywhere for the debug information of a build that has none yet, and sees to the
+    /// index of its types. Blocks, and may wait for a server as long as the configuration says.
     pub fn complete(&self, build: &Build, wanted: &Wanted<'_>) {
-        if !matches!(build.debug_info(), Err(Gap::NoDebugInfo | Gap::DebugInfoNotFound(_))) {
-            return;
+        if let Err(Gap::NoDebugInfo | Gap::DebugInfoNotFound(_)) = build.debug_info() {
+            let found = self.sections(wanted).map_err(Gap::from);
+            build.set_debug_info(found.and_then(|sections| debug_info(&sections)));
         }
-        let found = self.sections(wanted).map_err(Gap::from);
-        build.set_debug_info(found.and_then(|sections| debug_info(&sections)));
+        if let Ok(debug_info) = build.debug_info()
+            && let Err(reason) = self.index_types(&debug_info, wanted)
+        {
+            // It is made when it is needed, or not at all, which is a gap then.
+            tracing::warn!(build = wanted.build_id, reason, "the index of a build's types is not cached");
+        }
+    }
+
+    /// Takes the index that is kept, or makes one and keeps it. Not for builds that no probe was ever for.
+    fn index_types(&self, debug_info: &DebugInfo, wanted: &Wanted<'_>) -> Result<(), String> {
+        let Some(cache) = &self.shared.cache else { return Ok(()) };
+        let (_, key) = look(wanted.build_id, wanted.executable).map_err(|missing| missing.to_string())?;
+        let Some(key) = key else { return Ok(()) };
+        let gap = |gap: Gap| gap.to_string();
+        if let Some(kept) = cache.index(&key)
+            && (debug_info.has_type_index() || debug_info.set_type_index((*kept).as_ref()).map_err(gap)?)
+        {
+            return Ok(());
+        }
+        let index = debug_info.type_index_bytes().map_err(gap)?;
+        cache.keep_index(&key, &index).map_err(|error| error.to_string())
     }
 }
 

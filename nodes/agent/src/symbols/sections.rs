@@ -10,7 +10,6 @@ use ruzstd::decoding::StreamingDecoder;
 use stillframe_golang::executable::Bytes;
 use stillframe_target::mapping::Mapping;
 
-use super::cache::Key;
 use super::debug_file::{DebugFile, DebugFileError, DebugSection, Stretch};
 
 /// Bytes that are read or written at once.
@@ -19,14 +18,12 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// Each section's name and bytes.
 #[derive(Clone, Default)]
 pub struct Sections {
-    /// Where they are cached; `None`: nowhere.
-    pub(super) key: Option<Key>,
     sections: Vec<(String, Bytes)>,
 }
 
 impl Sections {
-    pub(super) fn new(key: Option<Key>, sections: Vec<(String, Bytes)>) -> Sections {
-        Sections { key, sections }
+    pub(super) fn new(sections: Vec<(String, Bytes)>) -> Sections {
+        Sections { sections }
     }
 
     /// Of a whole file, in this process's own memory: for where there is no cache.
@@ -40,7 +37,7 @@ impl Sections {
             copy(&file.file, section, &mut bytes)?;
             sections.push((section.name.to_owned(), Arc::new(bytes) as Bytes));
         }
-        Ok(Sections { key: None, sections })
+        Ok(Sections { sections })
     }
 
     /// A section's bytes; `None`: the build has none of this name.

@@ -3,10 +3,10 @@
 use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 
+use super::super::cache::{BuildCache, Key};
+use super::super::debug_file::DebugFile;
 use super::super::image;
 use super::*;
-
-const MAKER: u32 = 7;
 
 fn cached_files(host: &Host) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
@@ -43,25 +43,37 @@ fn two_builds_with_the_same_id_are_kept_apart() {
     assert_eq!(cached_files(&host).len(), 2);
 }
 
+/// The cache itself, and what it keeps the only build as.
+fn cache(host: &Host) -> (BuildCache, Key) {
+    let cache = BuildCache::open(&host.config.builds().unwrap(), 1 << 30).unwrap();
+    let executable = DebugFile::read(File::open(host.path("bin/program")).unwrap()).unwrap();
+    (cache, Key { build: build(), fingerprint: executable.fingerprint().unwrap() })
+}
+
 #[test]
-fn an_index_is_kept_for_its_maker_and_its_sections() {
+fn an_index_is_kept_for_its_build() {
     let host = Host::new(&separate());
-    let sections = host.ask(&host.symbols()).unwrap();
-    assert!(host.symbols().index(&sections, MAKER).is_none());
-    host.symbols().keep_index(&sections, MAKER, b"types");
-    let index = host.symbols().index(&sections, MAKER).unwrap();
-    assert_eq!((*index).as_ref(), b"types");
-    assert!(host.symbols().index(&sections, MAKER + 1).is_none());
-    // It is of no use any more, and gone.
-    assert!(host.symbols().index(&sections, MAKER).is_none());
-    assert_eq!(cached_files(&host).len(), 1);
+    let (cache, key) = cache(&host);
+    assert!(cache.index(&key).is_none());
+    cache.keep_index(&key, b"types").unwrap();
+    assert_eq!((*cache.index(&key).unwrap()).as_ref(), b"types");
+    let other = Key { fingerprint: key.fingerprint ^ 1, ..key.clone() };
+    assert!(cache.index(&other).is_none());
+    // Under the other one's name.
+    let [file] = <[PathBuf; 1]>::try_from(cached_files(&host)).unwrap();
+    let name = file.file_name().unwrap().to_str().unwrap();
+    let changed = name.replace(&format!("{:08x}", key.fingerprint), &format!("{:08x}", other.fingerprint));
+    std::fs::rename(&file, file.with_file_name(changed)).unwrap();
+    assert!(cache.index(&other).is_none());
+    assert_eq!(cached_files(&host).len(), 0);
 }
 
 #[test]
 fn damage_anywhere_is_seen_or_makes_it_anew() {
     let host = Host::new(&separate());
-    let sections = host.ask(&host.symbols()).unwrap();
-    host.symbols().keep_index(&sections, MAKER, b"types");
+    host.ask(&host.symbols()).unwrap();
+    let (cache, key) = cache(&host);
+    cache.keep_index(&key, b"types").unwrap();
     let [index, kept] = <[PathBuf; 2]>::try_from(cached_files(&host)).unwrap();
     let good = std::fs::read(&kept).unwrap();
     let header_end = 20 + u32::from_le_bytes(good[12..16].try_into().unwrap()) as usize;
@@ -76,7 +88,7 @@ fn damage_anywhere_is_seen_or_makes_it_anew() {
         assert_eq!(section(&host.ask(&host.symbols()).unwrap(), ".debug_info"), INFO, "{length} bytes");
     }
     OpenOptions::new().write(true).open(&index).unwrap().write_all_at(b"T", 4_096).unwrap();
-    assert!(host.symbols().index(&sections, MAKER).is_none());
+    assert!(cache.index(&key).is_none());
 }
 
 #[test]
@@ -101,7 +113,6 @@ fn a_folder_that_vanishes_is_done_without() {
     let symbols = host.symbols();
     std::fs::remove_dir_all(host.path("cache")).unwrap();
     let sections = host.ask(&symbols).unwrap();
-    symbols.keep_index(&sections, MAKER, b"types");
     assert_eq!(section(&sections, ".debug_info"), INFO);
 }
 
