@@ -53,7 +53,8 @@ pub(crate) async fn answer(
         let Ok(permit) = Arc::clone(&of_node).acquire_owned().await else { return };
         let (admitted, shelf) = (Arc::clone(&admitted), shelf.clone());
         tokio::spawn(async move {
-            let answered = tokio::time::timeout(FILE_WITHIN, answer_one(reading, writing, &admitted, shelf)).await;
+            let answered =
+                tokio::time::timeout(FILE_WITHIN, answer_one(reading, writing, &admitted, shelf)).await;
             let node = admitted.get().map(|(node, _)| node);
             match answered {
                 Ok(Ok(())) => {}
@@ -99,7 +100,12 @@ async fn answer_one(
                 return Err(format!("{build_id}: its file became shorter"));
             }
             writing.shutdown().await.map_err(failed)?;
-            tracing::info!(build_id, bytes, node = admitted.get().map(|(node, _)| node), "debug information was sent");
+            tracing::info!(
+                build_id,
+                bytes,
+                node = admitted.get().map(|(node, _)| node),
+                "debug information was sent"
+            );
             Ok(())
         }
         Err(error) => {
@@ -127,7 +133,8 @@ pub async fn ask(streams: &dyn Streams, build_id: &str) -> Result<Option<(u64, R
     };
     let answer = tokio::time::timeout(ANSWER_WITHIN, asking).await;
     let answer = answer.map_err(|_| format!("the coordinator did not answer within {ANSWER_WITHIN:?}"))?;
-    let (answer, reading) = answer.map_err(|error: io::Error| format!("the coordinator does not answer: {error}"))?;
+    let (answer, reading) =
+        answer.map_err(|error: io::Error| format!("the coordinator does not answer: {error}"))?;
     match answer {
         SymbolsAnswer::File { bytes } => Ok(Some((bytes, reading))),
         SymbolsAnswer::Absent => Ok(None),

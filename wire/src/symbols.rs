@@ -26,10 +26,14 @@ pub struct SymbolsRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum SymbolsAnswer {
     /// So many bytes follow.
-    File { bytes: u64 },
+    File {
+        bytes: u64,
+    },
     Absent,
     /// Not now, and why.
-    Refused { reason: String },
+    Refused {
+        reason: String,
+    },
 }
 
 impl SymbolsRequest {

@@ -110,7 +110,11 @@ fn here() -> Result<Store, Failure> {
     let config = Config::of_environment(WAIT_OF_COMMAND);
     let remedy = "set XDG_CACHE_HOME to a folder of your own that can be written to, or give a --coordinator";
     let folder = config.symbols().ok_or_else(|| {
-        Failure::new(Class::Output, "there is no folder for symbols: neither XDG_CACHE_HOME nor HOME is set", remedy)
+        Failure::new(
+            Class::Output,
+            "there is no folder for symbols: neither XDG_CACHE_HOME nor HOME is set",
+            remedy,
+        )
     })?;
     Store::open(&folder, config.store_bytes_max)
         .map_err(|error| Failure::new(Class::Output, format!("{}: {error}", folder.display()), remedy))

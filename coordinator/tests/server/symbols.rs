@@ -14,6 +14,7 @@ use stillframe_node::symbols::config::Config as SymbolsConfig;
 use stillframe_node::symbols::{Coordinator, Missing, Symbols, Wanted};
 use stillframe_wire::facts::PauseWindow;
 use stillframe_wire::message::{InstanceId, ReadyTarget, Refusal, Selector};
+use stillframe_wire::symbols::SYMBOLS_ASKED_MAX;
 use tokio::io::AsyncReadExt;
 
 use crate::cluster::*;
@@ -21,7 +22,7 @@ use crate::elf::Elf;
 
 const ID: &str = "abcdef01";
 /// More than fits into a stream's window at once.
-const INFO_BYTES: usize = 40 << 20;
+const INFO_BYTES: usize = 20 << 20;
 
 fn debug_file() -> Vec<u8> {
     let info: Vec<u8> = (0..INFO_BYTES as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -63,7 +64,10 @@ impl Host for Asking {
 }
 
 /// A node that is registered, and how it asks.
-async fn node(data: &Path, server: &stillframe::server::Server) -> (Arc<Asking>, tokio::sync::watch::Receiver<Status>) {
+async fn node(
+    data: &Path,
+    server: &stillframe::server::Server,
+) -> (Arc<Asking>, tokio::sync::watch::Receiver<Status>) {
     let host = Arc::new(Asking::default());
     let identity = Identity { name: "a".into(), instance: InstanceId(1), host: host_facts("a") };
     let dial = dial(&credentials(data), server.listen);
@@ -138,7 +142,7 @@ async fn questions_come_at_the_same_time_and_get_the_whole_file() {
     json(server.http, &["symbols", "push", text(&write(folder.path(), "x", &file))]).await;
     let link = host.link.lock().unwrap().clone().unwrap();
     let mut asking = tokio::task::JoinSet::new();
-    for question in 0..12 {
+    for question in 0..SYMBOLS_ASKED_MAX {
         let (link, file) = (link.clone(), Arc::clone(&file));
         asking.spawn(async move {
             let streams = link.borrow().clone().unwrap();
@@ -171,7 +175,9 @@ async fn what_is_of_no_use_is_refused_and_not_kept() {
     }
     // Without the command line, which looks first.
     let ascii = "x".repeat(1000);
-    for (expected, id, body) in [(422, ID, ascii.as_str()), (400, "..%2f..%2flock", "x"), (400, "xyz", "x"), (422, ID, "")] {
+    for (expected, id, body) in
+        [(422, ID, ascii.as_str()), (400, "..%2f..%2flock", "x"), (400, "xyz", "x"), (422, ID, "")]
+    {
         let (status, answer) = request(server.http, "PUT", &format!("/api/v1/symbols/{id}"), body).await;
         assert_eq!(status, expected, "{answer}");
     }

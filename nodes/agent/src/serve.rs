@@ -135,7 +135,8 @@ fn symbols_config(arguments: &NodeArguments) -> Config {
     let mut config = Config::of_environment(WAIT_OF_NODE);
     // What systemd makes for a service (systemd.exec(5), CacheDirectory=).
     let of_service = std::env::var("CACHE_DIRECTORY").ok();
-    let of_service = of_service.and_then(|paths| Some(PathBuf::from(paths.split(':').next()?).join("stillframe")));
+    let of_service =
+        of_service.and_then(|paths| Some(PathBuf::from(paths.split(':').next()?).join("stillframe")));
     config.folder = arguments.cache.clone().or(of_service).or(config.folder);
     config.debug_folders.splice(0..0, arguments.debug_folder.iter().cloned());
     config

@@ -26,7 +26,10 @@ impl Mapping {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
         }
         if metadata.uid() != Uid::effective().as_raw() || metadata.mode() & OTHERS_WRITE != 0 {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "others than this user may write to it"));
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "others than this user may write to it",
+            ));
         }
         // SAFETY: the slice that this gives must not change while it lives. The file is one that only this user may write
         // to, which the check above has seen, and those of this user that write such files (see the top of this file)

@@ -39,7 +39,8 @@ const REMEDY: &str = "push an unstripped executable, or what `objcopy --only-kee
 
 fn build_id(path: Result<Path<String>, PathRejection>) -> Result<BuildId, ApiError> {
     let Path(text) = path?;
-    BuildId::parse(&text).map_err(|error| ApiError::usage(error.to_string(), "`stillframe ps` shows build ids"))
+    BuildId::parse(&text)
+        .map_err(|error| ApiError::usage(error.to_string(), "`stillframe ps` shows build ids"))
 }
 
 pub async fn put(

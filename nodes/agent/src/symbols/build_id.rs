@@ -102,8 +102,19 @@ mod tests {
     fn what_could_lead_elsewhere_is_no_id() {
         let long = "ab".repeat(65);
         let bad = [
-            "", "ab", "abc", "ABCD", "../../etc", "go:", "go:..", "go:a.b", "go:a b", "fnv:0123456789abcdef",
-            "abcd/ef", "ab\0d", &long,
+            "",
+            "ab",
+            "abc",
+            "ABCD",
+            "../../etc",
+            "go:",
+            "go:..",
+            "go:a.b",
+            "go:a b",
+            "fnv:0123456789abcdef",
+            "abcd/ef",
+            "ab\0d",
+            &long,
         ];
         for text in bad {
             assert!(BuildId::parse(text).is_err(), "{text:?}");

@@ -170,17 +170,19 @@ impl Kind {
 }
 
 /// Where each part will lie, and the file's first bytes.
-fn layout(
-    key: &Key,
-    parts: &[(&str, u64, Option<u32>)],
-) -> io::Result<(Header, Vec<u8>)> {
+fn layout(key: &Key, parts: &[(&str, u64, Option<u32>)]) -> io::Result<(Header, Vec<u8>)> {
     let mut at = ALIGNMENT;
     let mut laid = Vec::new();
     for (name, bytes, crc32) in parts {
         laid.push(Part { name: (*name).to_owned(), offset: at, bytes: *bytes, crc32: *crc32 });
         at = (at + bytes).next_multiple_of(ALIGNMENT);
     }
-    let header = Header { build_id: key.build.as_str().to_owned(), fingerprint: key.fingerprint, parts: laid, file_bytes: at };
+    let header = Header {
+        build_id: key.build.as_str().to_owned(),
+        fingerprint: key.fingerprint,
+        parts: laid,
+        file_bytes: at,
+    };
     let body = codec::encode(&header).map_err(io::Error::other)?;
     let mut head = Vec::with_capacity(HEAD_BYTES + body.len());
     head.extend(MAGIC);

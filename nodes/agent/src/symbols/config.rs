@@ -69,7 +69,8 @@ mod tests {
         let config = |variables: &[(&str, &str)]| {
             let variables: Vec<(String, String)> =
                 variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            let variable = move |name: &str| variables.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+            let variable =
+                move |name: &str| variables.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
             Config::of(&variable, WAIT_OF_NODE)
         };
         let bare = config(&[]);

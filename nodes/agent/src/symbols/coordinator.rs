@@ -46,7 +46,9 @@ impl Asking {
         let streams = streams.ok_or("there is no connection to the coordinator")?;
         let Some((bytes, mut reading)) = ask(&*streams, build.as_str()).await? else { return Ok(None) };
         if bytes > DEBUG_FILE_BYTES_MAX {
-            return Err(format!("the coordinator's file has {bytes} bytes, more than {DEBUG_FILE_BYTES_MAX}"));
+            return Err(format!(
+                "the coordinator's file has {bytes} bytes, more than {DEBUG_FILE_BYTES_MAX}"
+            ));
         }
         let mut receiving = self.store.receive().map_err(|error| error.to_string())?;
         let mut buffer = vec![0; CHUNK_BYTES];
@@ -75,7 +77,9 @@ impl Remote for Asking {
         match kept.and_then(|_| Ok(self.store.file(build)?)) {
             Ok(Some(file)) => Fetched::File(file),
             Ok(None) => Fetched::Failed("what the coordinator sent was deleted again".to_owned()),
-            Err(StoreError::NotOfUse(reason)) => Fetched::Failed(format!("what the coordinator sent: {reason}")),
+            Err(StoreError::NotOfUse(reason)) => {
+                Fetched::Failed(format!("what the coordinator sent: {reason}"))
+            }
             Err(error) => Fetched::Failed(error.to_string()),
         }
     }

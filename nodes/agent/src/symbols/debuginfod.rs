@@ -50,7 +50,8 @@ impl Config {
     /// `variable`: the environment.
     pub fn of_environment(variable: &dyn Fn(&str) -> Option<String>) -> Config {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let number = |name: &str| set(name).and_then(|value| value.trim().parse::<u64>().ok()).filter(|n| *n > 0);
+        let number =
+            |name: &str| set(name).and_then(|value| value.trim().parse::<u64>().ok()).filter(|n| *n > 0);
         let seconds = |name: &str| number(name).map(Duration::from_secs);
         // Others are policies for signatures of packages (`ima:enforcing`), and schemes that are not spoken here.
         let is_url = |word: &&str| word.starts_with("http://") || word.starts_with("https://");
@@ -79,7 +80,11 @@ impl Config {
 }
 
 /// What the standard client has of a build.
-pub fn in_client_cache(config: &Config, build: &BuildId, rejected: &mut Vec<String>) -> Option<(PathBuf, DebugFile)> {
+pub fn in_client_cache(
+    config: &Config,
+    build: &BuildId,
+    rejected: &mut Vec<String>,
+) -> Option<(PathBuf, DebugFile)> {
     let id = build.gnu()?;
     let names = ["debuginfo", "executable"];
     let places = config.client_cache.iter().flat_map(|cache| names.map(|name| cache.join(id).join(name)));
@@ -135,7 +140,14 @@ impl Debuginfod {
         self.store.is_absent(build, ABSENT_FOR) || build.gnu().is_some_and(noted)
     }
 
-    fn get(&self, agent: &Agent, server: &str, id: &str, what: &str, build: &BuildId) -> Result<File, Trouble> {
+    fn get(
+        &self,
+        agent: &Agent,
+        server: &str,
+        id: &str,
+        what: &str,
+        build: &BuildId,
+    ) -> Result<File, Trouble> {
         let url = format!("{server}/buildid/{id}/{what}");
         let failed = |error: &dyn std::fmt::Display| Trouble::Failed(format!("{url}: {error}"));
         let limit = self.config.file_bytes_max;

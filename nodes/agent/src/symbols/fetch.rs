@@ -84,7 +84,11 @@ impl Fetches {
         let is_running = |state: &mut State| state.running.contains(build);
         let (mut state, _) =
             changed.wait_timeout_while(state, within, is_running).unwrap_or_else(PoisonError::into_inner);
-        if state.running.contains(build) { Waited::Pending } else { state.recent(build).unwrap_or(Waited::Absent) }
+        if state.running.contains(build) {
+            Waited::Pending
+        } else {
+            state.recent(build).unwrap_or(Waited::Absent)
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

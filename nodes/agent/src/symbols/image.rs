@@ -25,7 +25,9 @@ pub fn read(file: &File) -> Result<Bytes, DebugFileError> {
     let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     let mut holes: Vec<(usize, usize)> = debug_ranges
         .iter()
-        .filter_map(|&(start, length)| Some((start.try_into().ok()?, start.checked_add(length)?.try_into().ok()?)))
+        .filter_map(|&(start, length)| {
+            Some((start.try_into().ok()?, start.checked_add(length)?.try_into().ok()?))
+        })
         .filter(|&(_, end): &(usize, usize)| end <= bytes.len())
         .collect();
     holes.sort_unstable();

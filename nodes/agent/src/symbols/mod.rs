@@ -71,7 +71,9 @@ pub enum Missing {
         "debug information of this build is still being fetched; take the snapshot again when it is there"
     )]
     Pending,
-    #[error("damaged debug information: {0}; build the program again, or give its symbols (stillframe symbols push)")]
+    #[error(
+        "damaged debug information: {0}; build the program again, or give its symbols (stillframe symbols push)"
+    )]
     Damaged(String),
     #[error(
         "{bytes} bytes of debug information are more than the {UNCACHED_BYTES_MAX} that are held in memory; give a cache folder that can be written to"

@@ -36,8 +36,7 @@ impl Symbols {
         let build = Build::of(identity.clone(), own);
         // The runtime of a release that is not known is known by its debug information, wherever that is.
         if let Err(BuildError::UnknownRelease(_)) = build
-            && let Ok(sections) =
-                self.sections(&Wanted { build_id: &identity.id, executable, path, pid })
+            && let Ok(sections) = self.sections(&Wanted { build_id: &identity.id, executable, path, pid })
         {
             return Ok(Build::of(identity, debug_info(&sections)));
         }

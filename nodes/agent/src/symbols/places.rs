@@ -33,7 +33,8 @@ pub struct Of<'a> {
 /// Looks in all places. `rejected` gets the files that are there and of no use, with the reason.
 pub fn find(of: &Of<'_>, folders: &[PathBuf], rejected: &mut Vec<String>) -> Option<(PathBuf, DebugFile)> {
     let mut roots = vec![PathBuf::from("/")];
-    roots.extend(of.pid.map(|pid| PathBuf::from(format!("/proc/{pid}/root"))).filter(|root| is_another(root)));
+    roots
+        .extend(of.pid.map(|pid| PathBuf::from(format!("/proc/{pid}/root"))).filter(|root| is_another(root)));
     for root in &roots {
         for (path, link) in candidates(of, folders) {
             let path = below(root, &path);
@@ -91,7 +92,9 @@ fn check(
     if let Some(link) = link {
         let found = crc32(&file.file).map_err(|error| error.to_string())?;
         if found != link.crc32 {
-            return Err("it is not the file that the executable's debuglink names: another checksum".to_owned());
+            return Err(
+                "it is not the file that the executable's debuglink names: another checksum".to_owned()
+            );
         }
     }
     Ok(Some(file))

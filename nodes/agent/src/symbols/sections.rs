@@ -51,15 +51,9 @@ impl Sections {
 }
 
 /// Writes a section, decompressed, to `out`: exactly as many bytes as it says that it has.
-pub(super) fn copy(
-    file: &File,
-    section: &DebugSection,
-    out: &mut impl Write,
-) -> Result<(), DebugFileError> {
-    let stored = BufReader::with_capacity(
-        BUFFER_BYTES,
-        Stretch::new(file, section.offset, section.stored_bytes),
-    );
+pub(super) fn copy(file: &File, section: &DebugSection, out: &mut impl Write) -> Result<(), DebugFileError> {
+    let stored =
+        BufReader::with_capacity(BUFFER_BYTES, Stretch::new(file, section.offset, section.stored_bytes));
     match section.format {
         CompressionFormat::Zlib => exactly(ZlibDecoder::new(stored), section, out),
         CompressionFormat::Zstandard => {
@@ -71,11 +65,7 @@ pub(super) fn copy(
     }
 }
 
-fn exactly(
-    mut from: impl Read,
-    section: &DebugSection,
-    out: &mut impl Write,
-) -> Result<(), DebugFileError> {
+fn exactly(mut from: impl Read, section: &DebugSection, out: &mut impl Write) -> Result<(), DebugFileError> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut left = section.bytes;
     loop {

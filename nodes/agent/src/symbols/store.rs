@@ -80,7 +80,8 @@ impl Store {
         let Receiving { file, bytes, .. } = received;
         let seen = DebugFile::read(file.as_file().try_clone()?)?;
         let Some(build_id) = seen.build_id.clone() else {
-            let reason = "it has no build id; Go writes one (go tool buildid) unless it is built with -buildid=";
+            let reason =
+                "it has no build id; Go writes one (go tool buildid) unless it is built with -buildid=";
             return Err(StoreError::NotOfUse(reason.to_owned()));
         };
         places::is_of(&seen, Some(expected.unwrap_or(&build_id))).map_err(StoreError::NotOfUse)?;

@@ -134,7 +134,8 @@ fn deleting_it_leaves_those_who_use_it_unharmed() {
 
 #[test]
 fn an_image_is_the_file_without_its_debug_sections() {
-    let elf = Elf::of_build(&ID).with(".text", b"code").with(".debug_info", INFO).with(".rodata", b"constants");
+    let elf =
+        Elf::of_build(&ID).with(".text", b"code").with(".debug_info", INFO).with(".rodata", b"constants");
     let bytes = elf.bytes();
     let path = write(&tempfile::tempdir().unwrap().keep().join("program"), &bytes);
     let image = image::read(&File::open(&path).unwrap()).unwrap();

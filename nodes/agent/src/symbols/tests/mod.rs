@@ -35,7 +35,10 @@ fn stripped() -> Elf {
 
 /// A file that has its debug information.
 fn separate() -> Elf {
-    Elf::of_build(&ID).without_bytes(".text").compressed(".debug_info", INFO).with(".debug_abbrev", b"abbreviations")
+    Elf::of_build(&ID)
+        .without_bytes(".text")
+        .compressed(".debug_info", INFO)
+        .with(".debug_abbrev", b"abbreviations")
 }
 
 fn write(path: &Path, content: &[u8]) -> PathBuf {

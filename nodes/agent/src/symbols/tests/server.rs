@@ -39,7 +39,8 @@ impl Server {
         let heard = Arc::clone(&asked);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (debuginfo, executable, heard) = (debuginfo.clone(), executable.clone(), Arc::clone(&heard));
+                let (debuginfo, executable, heard) =
+                    (debuginfo.clone(), executable.clone(), Arc::clone(&heard));
                 std::thread::spawn(move || {
                     let Some(path) = path(&stream) else { return };
                     heard.lock().unwrap().push(path.clone());
@@ -70,14 +71,17 @@ fn path(stream: &TcpStream) -> Option<String> {
 
 impl Answer {
     fn say(self, mut stream: TcpStream) -> std::io::Result<()> {
-        let head = |length: u64| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        let head =
+            |length: u64| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
         match self {
             Answer::File(bytes) => {
                 stream.write_all(head(bytes.len() as u64).as_bytes())?;
                 stream.write_all(&bytes)
             }
             Answer::Chunked(bytes) => {
-                stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n")?;
+                stream.write_all(
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+                )?;
                 for piece in bytes.chunks(100) {
                     write!(stream, "{:x}\r\n", piece.len())?;
                     stream.write_all(piece)?;

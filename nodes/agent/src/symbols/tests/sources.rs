@@ -93,7 +93,8 @@ fn go_s_own_build_id_serves_where_there_is_no_other() {
 #[test]
 fn a_build_without_any_id_has_its_debuglink_only() {
     let debug = Elf::default().with(".debug_info", INFO).bytes();
-    let host = Host::new(&Elf::default().with(".text", b"code").link("program.debug", crc32fast::hash(&debug)));
+    let host =
+        Host::new(&Elf::default().with(".text", b"code").link("program.debug", crc32fast::hash(&debug)));
     write(&host.path("bin/program.debug"), &debug);
     let found = host.ask_as(&host.symbols(), "fnv:0123456789abcdef").unwrap();
     assert_eq!(section(&found, ".debug_info"), INFO);
