@@ -13,7 +13,7 @@ pub type Reading = Box<dyn AsyncRead + Send + Unpin>;
 pub type Writing = Box<dyn AsyncWrite + Send + Unpin>;
 pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Either end. The node dials, and opens data streams; the coordinator accepts.
+/// Either end. The node dials, opens data streams, and asks; the coordinator accepts.
 pub struct Connection {
     pub control: (Reading, Writing),
     pub streams: Arc<dyn Streams>,
@@ -25,6 +25,9 @@ pub struct Connection {
 pub trait Streams: Send + Sync {
     fn open(&self) -> Later<io::Result<Writing>>;
     fn accept(&self) -> Later<io::Result<Reading>>;
+    /// A stream both ways, for a question of the node's and its answer.
+    fn ask(&self) -> Later<io::Result<(Reading, Writing)>>;
+    fn asked(&self) -> Later<io::Result<(Reading, Writing)>>;
     fn close(&self, reason: &str);
     /// Why the connection ended, once it has.
     fn closed(&self) -> Later<String>;

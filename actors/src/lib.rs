@@ -28,5 +28,6 @@ pub mod order;
 pub mod quic;
 pub mod session;
 pub mod snapshot;
+pub mod symbols;
 pub mod time;
 pub mod writer;

@@ -27,6 +27,8 @@ pub fn pair() -> (Local, mpsc::Receiver<Connection>) {
 struct LocalStreams {
     opened: mpsc::Sender<Reading>,
     accepted: Arc<AsyncMutex<mpsc::Receiver<Reading>>>,
+    asks: mpsc::Sender<(Reading, Writing)>,
+    asked: Arc<AsyncMutex<mpsc::Receiver<(Reading, Writing)>>>,
     end: Arc<End>,
 }
 
@@ -62,6 +64,28 @@ impl Streams for LocalStreams {
         })
     }
 
+    fn ask(&self) -> Later<io::Result<(Reading, Writing)>> {
+        let asks = self.asks.clone();
+        Box::pin(async move {
+            let (here, there) = duplex(BUFFER_BYTES);
+            let both = |end| {
+                let (reading, writing) = tokio::io::split(end);
+                (Box::new(reading) as Reading, Box::new(writing) as Writing)
+            };
+            let gone = |_| io::Error::from(io::ErrorKind::ConnectionReset);
+            asks.send(both(there)).await.map_err(gone)?;
+            Ok(both(here))
+        })
+    }
+
+    fn asked(&self) -> Later<io::Result<(Reading, Writing)>> {
+        let asked = Arc::clone(&self.asked);
+        Box::pin(async move {
+            let mut asked = asked.lock().await;
+            asked.recv().await.ok_or_else(|| io::ErrorKind::ConnectionReset.into())
+        })
+    }
+
     fn close(&self, reason: &str) {
         self.end.reason.send_if_modified(|known| {
             let is_first = known.is_none();
@@ -89,12 +113,16 @@ impl Dial for Local {
             let (here, there) = duplex(BUFFER_BYTES);
             let (opened, accepted) = mpsc::channel(STREAMS_WAITING);
             let accepted = Arc::new(AsyncMutex::new(accepted));
+            let (asks, asked) = mpsc::channel(STREAMS_WAITING);
+            let asked = Arc::new(AsyncMutex::new(asked));
             let end = End::new();
             let connection = |control| {
                 let (reading, writing) = tokio::io::split(control);
                 let streams = LocalStreams {
                     opened: opened.clone(),
                     accepted: Arc::clone(&accepted),
+                    asks: asks.clone(),
+                    asked: Arc::clone(&asked),
                     end: Arc::clone(&end),
                 };
                 Connection {

@@ -17,6 +17,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use stillframe_wire::message::ALPN;
+use stillframe_wire::symbols::SYMBOLS_ASKED_MAX;
 
 use crate::connection::{Connection, Dial, Later, Reading, Streams, Writing};
 
@@ -31,6 +32,8 @@ const IDLE_MAX: Duration = Duration::from_secs(6);
 const KEEP_ALIVE: Duration = Duration::from_millis(1_500);
 /// Data streams that a node may have open: each sends one result.
 const STREAMS_MAX: u32 = 64;
+/// Streams both ways that a node may have open: the control stream, and questions.
+const STREAMS_BOTH_WAYS_MAX: u32 = 1 + SYMBOLS_ASKED_MAX as u32;
 const CLOSE_REASON_BYTES_MAX: usize = 1_000;
 
 /// The certificate of this end, its key, and the CA that both ends trust. PEM texts.
@@ -146,7 +149,7 @@ pub fn transport(segmentation: bool) -> Arc<TransportConfig> {
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
         .send_window(u64::from(CONNECTION_WINDOW_BYTES))
         .max_concurrent_uni_streams(VarInt::from_u32(STREAMS_MAX))
-        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_BOTH_WAYS_MAX))
         .datagram_receive_buffer_size(None)
         .enable_segmentation_offload(segmentation);
     Arc::new(transport)
@@ -296,6 +299,22 @@ impl Streams for QuicStreams {
     fn accept(&self) -> Later<io::Result<Reading>> {
         let connection = self.0.clone();
         Box::pin(async move { Ok(Box::new(connection.accept_uni().await?) as Reading) })
+    }
+
+    fn ask(&self) -> Later<io::Result<(Reading, Writing)>> {
+        let connection = self.0.clone();
+        Box::pin(async move {
+            let (writing, reading) = connection.open_bi().await?;
+            Ok((Box::new(reading) as Reading, Box::new(writing) as Writing))
+        })
+    }
+
+    fn asked(&self) -> Later<io::Result<(Reading, Writing)>> {
+        let connection = self.0.clone();
+        Box::pin(async move {
+            let (writing, reading) = connection.accept_bi().await?;
+            Ok((Box::new(reading) as Reading, Box::new(writing) as Writing))
+        })
     }
 
     fn close(&self, reason: &str) {

@@ -1,5 +1,7 @@
 //! The shapes of `/api/v1`: what the server says to its clients, and they to it. JSON; times are nanoseconds.
 
+pub mod symbols;
+
 use serde::{Deserialize, Serialize};
 use stillframe_actors::order::{Outcome, Progress};
 use stillframe_wire::facts::PauseWindow;

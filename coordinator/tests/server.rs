@@ -3,6 +3,9 @@
 #[path = "synthetic/captured.rs"]
 mod captured;
 mod cluster;
+#[allow(dead_code, reason = "the tests that it belongs to use all of it")]
+#[path = "../../nodes/agent/src/symbols/tests/elf.rs"]
+mod elf;
 mod synthetic;
 
 #[path = "server/disk.rs"]
@@ -21,3 +24,5 @@ mod peers;
 mod restarts;
 #[path = "server/starting.rs"]
 mod starting;
+#[path = "server/symbols.rs"]
+mod symbols;

@@ -37,6 +37,9 @@ pub trait Host: Send + Sync {
         probes: Arc<str>,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Later<Result<Box<dyn Spool>, Refusal>>;
+
+    /// Called once, before anything else: how to reach the coordinator, for a host that asks it for something.
+    fn linked(&self, _link: Link) {}
 }
 
 /// A result that waits: frames of batches. Dropping it deletes it.
@@ -48,7 +51,7 @@ pub trait Spool: Send + Sync {
 }
 
 /// The connection of the moment.
-pub(crate) type Link = tokio::sync::watch::Receiver<Option<Arc<dyn Streams>>>;
+pub type Link = tokio::sync::watch::Receiver<Option<Arc<dyn Streams>>>;
 
 struct Carrying {
     order: OrderId,

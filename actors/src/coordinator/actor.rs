@@ -15,6 +15,7 @@ use crate::connection::Connection;
 use crate::order::{NodeName, Order, Outcome, Progress};
 use crate::session::Refusals;
 use crate::snapshot::Event as SnapshotEvent;
+use crate::symbols::Shelf;
 use crate::writer::actor::Store;
 use crate::{session, snapshot};
 
@@ -44,16 +45,25 @@ pub struct Handle {
     sessions: mpsc::UnboundedSender<(SessionId, Mailbox<session::state::Event>)>,
     counted: Arc<AtomicU64>,
     intake: Intake,
+    shelf: Option<Shelf>,
     clock: Clock,
 }
 
 impl Handle {
+    /// The same coordinator, with debug information for nodes that connect from now on and through this.
+    pub fn with_shelf(self, shelf: Shelf) -> Handle {
+        Handle { shelf: Some(shelf), ..self }
+    }
+
     /// Starts the session of a peer that has proved that it may have one.
     pub fn connected(&self, connection: Connection) {
         let id = SessionId(self.counted.fetch_add(1, Ordering::Relaxed));
-        let (mailbox, intake) = (self.mailbox.clone(), self.intake.clone());
-        let (refusals, clock) = (Arc::clone(&self.refusals), self.clock.clone());
-        session::actor::start(id, connection, mailbox, intake, refusals, clock, |session| {
+        let shared = session::actor::Shared {
+            intake: self.intake.clone(),
+            refusals: Arc::clone(&self.refusals),
+            shelf: self.shelf.clone(),
+        };
+        session::actor::start(id, connection, self.mailbox.clone(), shared, self.clock.clone(), |session| {
             // The coordinator has to know it before it hears of it.
             let _ = self.sessions.send((id, session));
         });
@@ -89,6 +99,7 @@ pub fn start(
         sessions,
         counted: Arc::default(),
         intake,
+        shelf: None,
         clock,
     }
 }

@@ -59,11 +59,13 @@ pub fn start(
     clock: Clock,
 ) -> (Mailbox<Event>, watch::Receiver<Status>) {
     let (status, status_seen) = watch::channel(Status::default());
+    let link = watch::Sender::new(None);
+    host.linked(link.subscribe());
     let carrying = Carrying {
         dial,
         host,
         clock: clock.clone(),
-        link: watch::Sender::new(None),
+        link,
         outbox: None,
         reader: None,
         dialed: mpsc::unbounded_channel(),

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::connection::{Connection, ReadError, Reading, Streams, Writing, read_frame, write_frame};
 use crate::coordinator::state::{Event as CoordinatorEvent, NodeMessage, SessionId};
 use crate::coordinator::{Intake, Streamed};
+use crate::symbols::{self, Shelf};
 
 /// Control messages that wait to be written; a node that lets more pile up is cut off.
 const OUTBOX_MAX: usize = 1_024;
@@ -33,16 +34,25 @@ struct Carrying {
     refusals: Arc<Refusals>,
 }
 
+/// What all sessions of a coordinator share.
+#[derive(Clone)]
+pub struct Shared {
+    pub intake: Intake,
+    pub refusals: Arc<Refusals>,
+    /// Debug information for nodes that ask.
+    pub shelf: Option<Shelf>,
+}
+
 /// Starts the session of a connection. `started` is called with it before anything is read.
 pub fn start(
     session: SessionId,
     connection: Connection,
     coordinator: Mailbox<CoordinatorEvent>,
-    intake: Intake,
-    refusals: Arc<Refusals>,
+    shared: Shared,
     clock: Clock,
     started: impl FnOnce(Mailbox<Event>),
 ) {
+    let Shared { intake, refusals, shelf } = shared;
     let (outbox, messages) = mpsc::channel(OUTBOX_MAX);
     let admitted = Arc::new(OnceLock::new());
     let (reading, writing) = connection.control;
@@ -63,6 +73,7 @@ pub fn start(
     tokio::spawn(write(writing, messages, Arc::clone(&streams)));
     // These end with the connection, which ends with the session.
     tokio::spawn(read(reading, me, Arc::clone(&streams)));
+    tokio::spawn(symbols::answer(Arc::clone(&streams), Arc::clone(&admitted), shelf));
     tokio::spawn(accept(streams, admitted, intake, refusals));
 }
 

@@ -39,7 +39,7 @@ impl Address {
 
 #[derive(Clone, Debug)]
 pub struct Client {
-    agent: Agent,
+    pub(super) agent: Agent,
     /// Without a slash at its end.
     url: String,
 }
@@ -131,11 +131,11 @@ impl Client {
         self.json(self.get("nodes")?)
     }
 
-    fn path(&self, path: &str) -> String {
+    pub(super) fn path(&self, path: &str) -> String {
         format!("{}/api/v1/{path}", self.url)
     }
 
-    fn get(&self, path: &str) -> Result<Response<Body>, Trouble> {
+    pub(super) fn get(&self, path: &str) -> Result<Response<Body>, Trouble> {
         self.agent.get(self.path(path)).call().map_err(|error| self.trouble(&error))
     }
 
@@ -143,7 +143,7 @@ impl Client {
         self.agent.post(self.path(path)).send_json(body).map_err(|error| self.trouble(&error))
     }
 
-    fn json<T: DeserializeOwned>(&self, response: Response<Body>) -> Result<T, Trouble> {
+    pub(super) fn json<T: DeserializeOwned>(&self, response: Response<Body>) -> Result<T, Trouble> {
         let mut response = self.good(response)?;
         response.body_mut().read_json().map_err(|error| match error {
             ureq::Error::Json(_) => self.not_a_coordinator(),
@@ -152,7 +152,7 @@ impl Client {
     }
 
     /// What the coordinator says that is wrong.
-    fn good(&self, mut response: Response<Body>) -> Result<Response<Body>, Trouble> {
+    pub(super) fn good(&self, mut response: Response<Body>) -> Result<Response<Body>, Trouble> {
         if response.status().is_success() {
             return Ok(response);
         }
@@ -172,7 +172,7 @@ impl Client {
         if is_expected { Ok(response) } else { Err(self.not_a_coordinator()) }
     }
 
-    fn trouble(&self, error: &ureq::Error) -> Trouble {
+    pub(super) fn trouble(&self, error: &ureq::Error) -> Trouble {
         match error {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
                 let remedy = format!("give an address such as {DEFAULT_URL}");
@@ -190,7 +190,7 @@ impl Client {
         Trouble::Unreachable(Failure::new(Class::Unreachable, message, remedy))
     }
 
-    fn not_a_coordinator(&self) -> Trouble {
+    pub(super) fn not_a_coordinator(&self) -> Trouble {
         let message =
             format!("{}: who answers there is no coordinator of this version of Stillframe", self.url);
         let remedy = "check --coordinator and STILLFRAME_COORDINATOR, and compare the versions";

@@ -17,6 +17,7 @@ use stillframe_node::capture::Captures;
 use stillframe_node::capturing::Capturing;
 use stillframe_node::freezer::{self, Freezer, Role};
 use stillframe_node::policy::Policy;
+use stillframe_node::symbols::config::{Config, WAIT_OF_COMMAND};
 use stillframe_node::{host, targets};
 use stillframe_wire::message::{FailureClass, InstanceId, OrderId, Selector};
 use uuid::Uuid;
@@ -102,6 +103,7 @@ fn job(arguments: &Arguments, probes: &str, source: &Source, output: PathBuf) ->
         Source::Host(freezer) => Capturing::new(freezer.clone(), Policy::open(), &spool),
         Source::Core { core, exe } => Capturing::of_core(core, exe, &spool),
     };
+    let capturing = capturing.with_symbols(Config::of_environment(WAIT_OF_COMMAND), false);
     let host = host::facts();
     let meta = SnapshotMeta {
         id: id.to_string(),

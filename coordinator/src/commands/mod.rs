@@ -26,6 +26,7 @@ mod serve;
 mod snapshot;
 mod snapshots;
 mod sql;
+mod symbols;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -75,6 +76,7 @@ enum Command {
     NodeCredentials(node_credentials::Arguments),
     Nodes(nodes::Arguments),
     Snapshots(snapshots::Arguments),
+    Symbols(symbols::Arguments),
     Help(exit_codes::Arguments),
 }
 
@@ -107,6 +109,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::NodeCredentials(arguments) => node_credentials::run(&arguments, json),
         Command::Nodes(arguments) => nodes::run(&arguments, json),
         Command::Snapshots(arguments) => snapshots::run(&arguments, json),
+        Command::Symbols(arguments) => symbols::run(&arguments, json),
         Command::Help(arguments) => exit_codes::run(&arguments, json),
     };
     interrupt::last_word();

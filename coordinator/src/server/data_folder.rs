@@ -65,6 +65,11 @@ impl DataFolder {
         self.path.join("snapshots")
     }
 
+    /// What users push; made when it is opened.
+    pub fn symbols(&self) -> PathBuf {
+        self.path.join("symbols")
+    }
+
     pub fn known_nodes(&self) -> PathBuf {
         self.path.join("known_nodes.json")
     }

@@ -5,6 +5,7 @@
 //! * [`known_nodes`]: which nodes there were, for the next start.
 //! * [`gate`]: lets nodes in. The coordinator's actors (`stillframe_actors`) do the rest.
 //! * [`store_thread`] and [`stores`]: each order's file.
+//! * [`symbols`]: debug information that users push, for nodes that ask.
 //! * [`orders`], [`archive`], [`http`]: what users see.
 
 pub mod archive;
@@ -16,6 +17,7 @@ pub mod orders;
 pub mod pki;
 pub mod store_thread;
 pub mod stores;
+pub mod symbols;
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,6 +30,8 @@ use stillframe_actors::coordinator::actor::Handle;
 use stillframe_actors::coordinator::state::{Coordinator, Event};
 use stillframe_actors::order::Progress;
 use stillframe_actors::quic::{self, Endpoint, QuicError};
+use stillframe_actors::symbols::Shelf;
+use stillframe_node::symbols::store::{STORE_BYTES_MAX, Store};
 use stillframe_wire::message::OrderId;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -39,6 +43,7 @@ use gate::Refused;
 use orders::Orders;
 use pki::{Pki, PkiError};
 use stores::ArchiveStores;
+use symbols::Pushed;
 
 /// At the end, a file that is being finished may be finished, or deleted, for so long.
 const SETTLE_WITHIN: Duration = Duration::from_secs(10);
@@ -132,6 +137,8 @@ impl Server {
         let http = listener.local_addr().map_err(not_bound(config.http))?;
 
         let archive = Archive::new(folder.snapshots());
+        let symbols = Store::open(&folder.symbols(), STORE_BYTES_MAX)
+            .map_err(|source| FolderError::Io { path: folder.symbols(), source })?;
         let orders = Orders::default();
         let stores = Arc::new(ArchiveStores::new(archive.clone(), clock.clone()));
         let (said, heard) = mpsc::unbounded_channel();
@@ -140,6 +147,7 @@ impl Server {
         let machine = Coordinator::restarted(clock.now(), known);
         let coordinator =
             stillframe_actors::coordinator::actor::start(machine, for_actor, said, clock.clone());
+        let coordinator = coordinator.with_shelf(Shelf::new(Arc::new(Pushed(symbols.clone()))));
         let known_nodes = tokio::spawn(known_nodes::keep(folder.known_nodes(), coordinator.overview.clone()));
         tokio::spawn(listen_to(heard, orders.clone()));
         let refused = Arc::new(Refused::default());
@@ -150,6 +158,8 @@ impl Server {
             orders: orders.clone(),
             archive,
             refused,
+            symbols,
+            uploads: http::Uploads::default(),
             clock,
         };
         let http_task = tokio::spawn(http::serve(listener, shared, stopped));

@@ -26,6 +26,7 @@ use crate::error::CaptureError;
 use crate::ordered_probes::Probes;
 use crate::policy::Policy;
 use crate::scrub;
+use crate::symbols::Symbols;
 
 /// The budget of a target with few goroutines; see [`default_budget`].
 pub const BUDGET_DEFAULT: Duration = Duration::from_millis(50);
@@ -82,6 +83,8 @@ impl Phase {
 pub struct Captures {
     freezer: Option<Freezer>,
     builds: Arc<Mutex<HashMap<Identity, Arc<Build>>>>,
+    /// Where debug information comes from; `None`: from executables only.
+    symbols: Option<Symbols>,
 }
 
 /// 50 ms, and a microsecond for each goroutine above 50,000; at most 10 s.
@@ -93,6 +96,10 @@ pub fn default_budget(goroutines: u64) -> Duration {
 impl Captures {
     pub fn new(freezer: Freezer) -> Captures {
         Captures { freezer: Some(freezer), ..Captures::default() }
+    }
+
+    pub fn with_symbols(self, symbols: Symbols) -> Captures {
+        Captures { symbols: Some(symbols), ..self }
     }
 
     pub fn capture(
@@ -215,12 +222,21 @@ impl Captures {
         if let Some(build) = known().get(&identity) {
             return Ok(Arc::clone(build));
         }
-        let bytes: Bytes = Arc::new(executable.read(0, executable.length())?);
-        let build = Build::read(Arc::clone(&bytes)).map_err(|source| match go_library(target, bytes) {
-            Some(library) if source == BuildError::NotGo => {
-                CaptureError::GoLibrary { pid, exe: exe.to_owned(), library }
+        let read = match &self.symbols {
+            Some(symbols) => {
+                let file = executable.into_file();
+                let unreadable = |source| CaptureError::Unreadable { pid, exe: exe.to_owned(), source };
+                symbols.build(&file, Some(Path::new(exe)), Some(pid)).map_err(unreadable)?
             }
-            _ => CaptureError::Build { pid, exe: exe.to_owned(), source },
+            None => {
+                let bytes: Bytes = Arc::new(executable.read(0, executable.length())?);
+                Build::read(bytes)
+            }
+        };
+        let library = |source: &BuildError| if *source == BuildError::NotGo { go_library(target) } else { None };
+        let build = read.map_err(|source| match library(&source) {
+            Some(library) => CaptureError::GoLibrary { pid, exe: exe.to_owned(), library },
+            None => CaptureError::Build { pid, exe: exe.to_owned(), source },
         })?;
         let build = Arc::new(build);
         known().insert(identity, Arc::clone(&build));
@@ -229,8 +245,9 @@ impl Captures {
 }
 
 /// A library with a Go runtime that a program has loaded which is not Go itself.
-fn go_library(target: &Target, exe: Bytes) -> Option<String> {
-    let executable = Executable::parse(exe).ok()?;
+fn go_library(target: &Target) -> Option<String> {
+    let exe = target.executable().ok()?;
+    let executable = Executable::parse(Arc::new(exe.read(0, exe.length()).ok()?)).ok()?;
     let bias = executable.load_bias(target.auxiliary().ok()?.entry()?);
     go_libraries(&executable, target.memory(), bias).into_iter().next().map(|library| library.name)
 }

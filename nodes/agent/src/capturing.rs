@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use stillframe_actors::capture::actor::{Host, Spool};
+use stillframe_actors::capture::actor::{Host, Link, Spool};
 use stillframe_actors::connection::Later;
 use stillframe_actors::glob;
 use stillframe_target::freezer::Freezer;
@@ -18,6 +18,8 @@ use crate::capture::{Captures, Options, Phase, Source};
 use crate::error::{CaptureError, ExitClass};
 use crate::policy::Policy;
 use crate::spool::Folder;
+use crate::symbols::config::Config;
+use crate::symbols::{Coordinator, Symbols};
 use crate::targets::{self, TargetSummary};
 
 /// Between the order to freeze and the freeze: executables were read before, so that it takes little more than a message.
@@ -30,6 +32,7 @@ pub struct Capturing {
     of: Of,
     policy: Arc<Policy>,
     spool: Folder,
+    coordinator: Coordinator,
 }
 
 #[derive(Clone)]
@@ -43,15 +46,22 @@ impl Capturing {
     pub fn new(freezer: Freezer, policy: Policy, spool: &Path) -> Capturing {
         let captures = Captures::new(freezer.clone());
         let (of, policy) = (Of::Processes(freezer), Arc::new(policy));
-        Capturing { captures, of, policy, spool: Folder::new(spool) }
+        Capturing { captures, of, policy, spool: Folder::new(spool), coordinator: Coordinator::default() }
     }
 
     /// A core file is a host of one process, whatever is selected.
     pub fn of_core(core: &Path, exe: &Path, spool: &Path) -> Capturing {
         let of = Of::Core { core: core.to_owned(), exe: exe.to_owned() };
         // Whoever names a core file may read it.
-        let policy = Arc::new(Policy::open());
-        Capturing { captures: Captures::default(), of, policy, spool: Folder::new(spool) }
+        let (policy, coordinator) = (Arc::new(Policy::open()), Coordinator::default());
+        Capturing { captures: Captures::default(), of, policy, spool: Folder::new(spool), coordinator }
+    }
+
+    /// With debug information from elsewhere than executables. `is_node`: from the coordinator, too.
+    pub fn with_symbols(mut self, config: Config, is_node: bool) -> Capturing {
+        let symbols = Symbols::new(config, is_node.then(|| self.coordinator.clone()));
+        self.captures = self.captures.with_symbols(symbols);
+        self
     }
 
     fn find_now(&self, selector: &Selector, max_pause: Option<Duration>) -> Vec<ReadyTarget> {
@@ -156,6 +166,10 @@ impl Capturing {
 }
 
 impl Host for Capturing {
+    fn linked(&self, link: Link) {
+        self.coordinator.linked(link);
+    }
+
     fn find(
         &self,
         selector: Selector,

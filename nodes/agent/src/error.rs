@@ -11,6 +11,8 @@ use stillframe_target::freezer::FreezerError;
 use stillframe_target::process::ProcessError;
 use thiserror::Error;
 
+use crate::symbols::debug_file::DebugFileError;
+
 use crate::policy::Against;
 
 /// Nothing of a target could be captured. It runs on, as it did.
@@ -28,6 +30,8 @@ pub enum CaptureError {
     GoLibrary { pid: u32, exe: String, library: String },
     #[error(transparent)]
     Executable(#[from] ExecutableError),
+    #[error("pid {pid} ({exe}): {source}")]
+    Unreadable { pid: u32, exe: String, source: DebugFileError },
     #[error("pid {pid}: {source}")]
     Runtime { pid: u32, source: RuntimeError },
     #[error(transparent)]
@@ -110,6 +114,7 @@ impl CaptureError {
             }
             CaptureError::Executable(_)
             | CaptureError::Probes { .. }
+            | CaptureError::Unreadable { .. }
             | CaptureError::Runtime { .. }
             | CaptureError::Freeze(_)
             | CaptureError::Freezer { .. }

@@ -3,6 +3,7 @@
 //! * [`capture`]: one target, from order to facts.
 //! * [`targets`]: which Go processes this host has.
 //! * [`doctor`]: whether captures can work here, and what to do where they cannot.
+//! * [`symbols`]: where debug information comes from, and where it is kept.
 //! * [`host`]: what the host is.
 //! * [`policy`]: what may be captured here, whatever is ordered.
 //! * [`probe_sets`]: which tables the probes of an order make.
@@ -23,6 +24,7 @@ pub mod probe_sets;
 pub mod probes;
 pub mod serve;
 pub mod spool;
+pub mod symbols;
 pub mod targets;
 
 mod convert;

@@ -22,6 +22,7 @@ use crate::capturing::Capturing;
 use crate::freezer::{self, Freezer, Role};
 use crate::host;
 use crate::policy::Policy;
+use crate::symbols::config::{Config, WAIT_OF_NODE};
 
 /// Bytes of a file of credentials.
 const CREDENTIALS_BYTES_MAX: u64 = 1 << 20;
@@ -61,6 +62,13 @@ pub struct NodeArguments {
     /// The folder where results wait until the coordinator has them [default: the system's temporary folder]
     #[arg(long, value_name = "FOLDER")]
     pub spool: Option<PathBuf>,
+    /// The folder for what was made of builds and for symbols; safe to delete at any time [default: stillframe in
+    /// $CACHE_DIRECTORY, $XDG_CACHE_HOME or ~/.cache]
+    #[arg(long, value_name = "FOLDER")]
+    pub cache: Option<PathBuf>,
+    /// A folder of separate debug files, searched as gdb's debug-file-directory, before the usual ones
+    #[arg(long, value_name = "FOLDER")]
+    pub debug_folder: Vec<PathBuf>,
     /// What may be captured here, whatever is ordered: programs, pauses, values. Without it the node gives no values
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
@@ -111,7 +119,8 @@ pub fn run(arguments: &NodeArguments) -> anyhow::Result<()> {
         tracing::warn!("without CAP_SYS_PTRACE only processes of this user can be captured");
     }
     let identity = Identity { name, instance: InstanceId(rand::random()), host: host_facts };
-    let host: Arc<dyn Host> = Arc::new(Capturing::new(freezer.clone(), policy, &spool));
+    let capturing = Capturing::new(freezer.clone(), policy, &spool);
+    let host: Arc<dyn Host> = Arc::new(capturing.with_symbols(symbols_config(arguments), true));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -121,6 +130,17 @@ pub fn run(arguments: &NodeArguments) -> anyhow::Result<()> {
         let dial = dial(coordinator, &credentials, !arguments.no_segmentation_offload)?;
         serve(identity, dial, host, &freezer).await
     })
+}
+
+fn symbols_config(arguments: &NodeArguments) -> Config {
+    let mut config = Config::of_environment(WAIT_OF_NODE);
+    // What systemd makes for a service (systemd.exec(5), CacheDirectory=).
+    let of_service = std::env::var("CACHE_DIRECTORY").ok();
+    let of_service =
+        of_service.and_then(|paths| Some(PathBuf::from(paths.split(':').next()?).join("stillframe")));
+    config.folder = arguments.cache.clone().or(of_service).or(config.folder);
+    config.debug_folders.splice(0..0, arguments.debug_folder.iter().cloned());
+    config
 }
 
 async fn serve(

@@ -101,28 +101,37 @@ pub struct Build {
     pub(crate) table: FunctionTable,
     pub(crate) layouts: Layouts,
     pub(crate) variables: Variables,
-    debug_info: Mutex<Option<Arc<DebugInfo>>>,
+    debug_info: Mutex<Result<Arc<DebugInfo>, Gap>>,
 }
 
 impl Build {
     pub fn read(bytes: Bytes) -> Result<Self, BuildError> {
         let identity = Identity::read(bytes)?;
+        let debug_info = DebugInfo::of_executable(&identity.executable).map(Arc::new);
+        Build::of(identity, debug_info.ok_or(Gap::NoDebugInfo))
+    }
+
+    /// `debug_info`: of this very build, wherever it comes from; or why there is none, which only values need.
+    pub fn of(identity: Identity, debug_info: Result<Arc<DebugInfo>, Gap>) -> Result<Self, BuildError> {
         let minor = identity.check()?;
         let table = FunctionTable::read(&identity.executable)?;
-        let debug_info = DebugInfo::of_executable(&identity.executable).map(Arc::new);
-        let mut info = match &debug_info {
-            Some(debug_info) => RuntimeInfo::read(debug_info)?,
-            None => RuntimeInfo::default(),
+        let read = debug_info.and_then(|debug_info| Ok((RuntimeInfo::read(&debug_info)?, debug_info)));
+        let (mut info, debug_info) = match read {
+            Ok((info, debug_info)) => {
+                // Most builds are never asked for more.
+                debug_info.unload();
+                (info, Ok(debug_info))
+            }
+            Err(gap) => (RuntimeInfo::default(), Err(gap)),
         };
-        // Most builds are never asked for more.
-        if let Some(debug_info) = &debug_info {
-            debug_info.unload();
-        }
         if info.structures.is_empty() {
             let version = &identity.info.version;
             let architecture = identity.executable.architecture;
             let known = version.patch.and_then(|patch| layout_table::structures(minor, patch, architecture));
-            info.structures = known.ok_or_else(|| BuildError::UnknownRelease(version.to_string()))?;
+            info.structures = known.ok_or_else(|| match &debug_info {
+                Err(gap @ Gap::DamagedDebugInfo(_)) => BuildError::DebugInfo(gap.clone()),
+                _ => BuildError::UnknownRelease(version.to_string()),
+            })?;
         }
         let layouts = Layouts::load(&info.structures)?;
         let known = Known {
@@ -150,13 +159,13 @@ impl Build {
 
     /// Of the executable itself, unless other was handed in.
     pub fn debug_info(&self) -> Result<Arc<DebugInfo>, Gap> {
-        self.debug_info.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Gap::NoDebugInfo)
+        self.debug_info.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Debug information of this very build from elsewhere: a separate file with the same build id, or what was
-    /// decompressed earlier.
-    pub fn set_debug_info(&self, debug_info: Arc<DebugInfo>) {
-        *self.debug_info.lock().unwrap_or_else(PoisonError::into_inner) = Some(debug_info);
+    /// Debug information of this very build from elsewhere, such as a separate file with the same build id; or why there
+    /// is none there either.
+    pub fn set_debug_info(&self, debug_info: Result<Arc<DebugInfo>, Gap>) {
+        *self.debug_info.lock().unwrap_or_else(PoisonError::into_inner) = debug_info;
     }
 
     /// `function_data`: `moduledata.gofunc` as an address of the file.

@@ -9,6 +9,9 @@ pub enum Gap {
         "no debug information: build the program without -ldflags=-w or -s and do not strip it, or give its symbols (stillframe symbols push)"
     )]
     NoDebugInfo,
+    /// In the words of who looked for it.
+    #[error("{0}")]
+    DebugInfoNotFound(String),
     #[error("damaged debug information: {0}")]
     DamagedDebugInfo(String),
     /// The compiler keeps it nowhere at this program counter.

@@ -4,6 +4,7 @@
 //! * [`freeze`]: stops every thread of a process for a bounded time, and always lets it go.
 //! * [`freezer`], [`privilege`]: the same from a process that has no privilege, by one that has nothing else.
 //! * [`memory`]: reads the memory of a process, frozen or not.
+//! * [`mapping`]: files of Stillframe's own cache, mapped.
 //! * [`mod@core`], [`recording`]: core files, and the core files that Stillframe writes itself.
 //!
 //! Nothing here writes to a target, and nothing here knows Go: of `stillframe-golang` only the `Memory` trait and the
@@ -15,6 +16,7 @@ pub mod core;
 pub mod executable;
 pub mod freeze;
 pub mod freezer;
+pub mod mapping;
 pub mod mappings;
 pub mod memory;
 pub mod privilege;

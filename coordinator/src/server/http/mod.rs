@@ -8,6 +8,8 @@
 //! | `GET /api/v1/snapshots` | list, the newest first (`?limit=`) |
 //! | `GET`, `DELETE /api/v1/snapshots/ID` | download, delete |
 //! | `GET /api/v1/nodes` | registered nodes |
+//! | `GET /api/v1/symbols` | files with debug information that nodes can have |
+//! | `PUT`, `DELETE /api/v1/symbols/BUILD_ID` | push one, delete it |
 //! | `GET /healthz`, `GET /metrics` | for supervisors and Prometheus |
 //!
 //! It has no users yet, so that it listens on loopback addresses only, and answers only requests for such a host: a web
@@ -18,6 +20,7 @@ mod listener;
 mod metrics;
 mod orders;
 mod snapshots;
+mod symbols;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -25,14 +28,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use stillframe_actors::clock::Clock;
 use stillframe_actors::coordinator::actor::Handle;
 use stillframe_actors::time::nanoseconds;
+use stillframe_node::symbols::store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -42,11 +46,14 @@ use super::orders::Orders;
 use crate::api::{Node, NodeList};
 use error::ApiError;
 use listener::Bounded;
+pub use symbols::Uploads;
 
 /// The largest order has 512 patterns of 1 KiB, and 256 KiB of probes, of which JSON may double each byte.
 const BODY_BYTES_MAX: usize = 3 << 19;
 /// Until an answer begins.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// The requests one of which has a large body.
+const SYMBOLS_PREFIX: &str = "/api/v1/symbols/";
 
 /// What the API is about.
 #[derive(Clone)]
@@ -55,6 +62,8 @@ pub struct Shared {
     pub orders: Orders,
     pub archive: Archive,
     pub refused: Arc<Refused>,
+    pub symbols: Store,
+    pub uploads: Uploads,
     pub clock: Clock,
 }
 
@@ -79,6 +88,8 @@ fn router(shared: Shared) -> Router {
         .route("/api/v1/snapshots", get(snapshots::list))
         .route("/api/v1/snapshots/{id}", get(snapshots::download).delete(snapshots::delete))
         .route("/api/v1/nodes", get(nodes))
+        .route("/api/v1/symbols", get(symbols::list))
+        .route("/api/v1/symbols/{build_id}", put(symbols::put).delete(symbols::delete))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(metrics::metrics))
         .fallback(|| async { ApiError::no_such("page", "the API is under /api/v1") })
@@ -102,10 +113,12 @@ async fn guard(request: Request, next: Next) -> Response {
         let remedy = "ask for 127.0.0.1, [::1] or localhost";
         return ApiError::new(StatusCode::MISDIRECTED_REQUEST, "permission", message, remedy).into_response();
     }
-    match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
+    let is_upload = request.method() == Method::PUT && request.uri().path().starts_with(SYMBOLS_PREFIX);
+    let within = if is_upload { symbols::UPLOAD_WITHIN } else { ANSWER_WITHIN };
+    match tokio::time::timeout(within, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            let message = format!("there was no answer within {ANSWER_WITHIN:?}");
+            let message = format!("there was no answer within {within:?}");
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "limit", message, "try again").into_response()
         }
     }

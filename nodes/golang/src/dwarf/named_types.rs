@@ -60,6 +60,11 @@ impl DebugInfo {
         Ok(self.type_index(&open)?.to_bytes(length))
     }
 
+    /// Whether it was made or taken already.
+    pub fn has_type_index(&self) -> bool {
+        self.type_index.get().is_some()
+    }
+
     /// Takes an index that was kept. `false`: it is damaged or another's, and will be made anew.
     pub fn set_type_index(&self, bytes: &[u8]) -> Result<bool, Gap> {
         let length = (*self.section(Section::Info)?).as_ref().len() as u64;

@@ -1,0 +1,183 @@
+//! Debug information of real Go programs, split off by binutils: found in all its places, and the same, byte by byte, as
+//! binutils' own decompression gives.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use stillframe_golang::build::Identity;
+use stillframe_golang::dwarf::Section;
+use stillframe_node::symbols::config::Config;
+use stillframe_node::symbols::store::Store;
+use stillframe_node::symbols::{Missing, Symbols, Wanted};
+use stillframe_tests::programs::{Kind, Program};
+use tempfile::TempDir;
+
+/// A copy of a program that has no debug information, and what it had.
+struct Split {
+    folder: TempDir,
+    build_id: String,
+    /// As binutils decompresses them.
+    expected: Vec<(Section, Vec<u8>)>,
+}
+
+fn objcopy(arguments: &[&str]) {
+    let output = Command::new("objcopy").args(arguments).output();
+    let output = output.unwrap_or_else(|e| panic!("objcopy: {e}; install binutils"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "objcopy {arguments:?}: {errors}");
+}
+
+impl Split {
+    fn of(program: &Program) -> Split {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let whole = program.path.to_str().unwrap();
+        std::fs::create_dir(folder.path().join("bin")).unwrap();
+        let (debug, stripped, plain) = (at("program.debug"), at("bin/program"), at("plain"));
+        objcopy(&["--only-keep-debug", whole, &debug]);
+        objcopy(&["--strip-debug", whole, &stripped]);
+        objcopy(&[&format!("--add-gnu-debuglink={debug}"), &stripped]);
+        objcopy(&["--decompress-debug-sections", whole, &plain]);
+        let mut expected = Vec::new();
+        for section in Section::ALL {
+            let dumped = at("section");
+            let output = Command::new("objcopy")
+                .args(["--dump-section", &format!("{}={dumped}", section.name()), &plain, "/dev/null"])
+                .output()
+                .unwrap();
+            // It fails where there is no such section.
+            if output.status.success() {
+                expected.push((section, std::fs::read(&dumped).unwrap()));
+            }
+        }
+        assert!(expected.iter().any(|(section, bytes)| *section == Section::Info && bytes.len() > 100_000));
+        let bytes = std::fs::read(&stripped).unwrap();
+        let build_id = Identity::read(std::sync::Arc::new(bytes)).unwrap().id;
+        Split { folder, build_id, expected }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Nothing of this host's but what the test puts there.
+    fn config(&self) -> Config {
+        let mut config = Config::of_environment(Duration::from_secs(10));
+        config.folder = Some(self.path("cache"));
+        config.debug_folders = vec![self.path("debug")];
+        config.debuginfod.urls.clear();
+        config.debuginfod.client_cache.clear();
+        config
+    }
+
+    fn ask(&self, executable: &Path) -> Result<Vec<(Section, Vec<u8>)>, Missing> {
+        let file = File::open(executable).unwrap();
+        let wanted =
+            Wanted { build_id: &self.build_id, executable: &file, path: Some(executable), pid: None };
+        let sections = Symbols::new(self.config(), None).sections(&wanted)?;
+        let found = Section::ALL.into_iter().filter_map(|section| {
+            let bytes = sections.get(section.name())?;
+            Some((section, (*bytes).as_ref().to_vec()))
+        });
+        Ok(found.collect())
+    }
+
+    fn assert_found(&self, what: &str) {
+        let found = self.ask(&self.path("bin/program"));
+        let found = found.unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert!(found == self.expected, "{what}: not what binutils makes of it");
+        // The next process has it from the cache.
+        assert!(self.ask(&self.path("bin/program")).unwrap() == self.expected, "{what}, cached");
+        std::fs::remove_dir_all(self.path("cache")).unwrap();
+    }
+}
+
+/// One of each Go version, so that there are DWARF 4 and 5, and builds with and without GNU build ids.
+fn programs() -> Vec<Program> {
+    let mut programs: Vec<Program> = Program::all("still")
+        .into_iter()
+        .filter(|program| matches!(program.kind, Kind::Normal | Kind::Pie | Kind::Cgo))
+        .collect();
+    programs.sort_by_key(|program| (program.minor(), program.kind));
+    programs.dedup_by_key(|program| program.minor());
+    programs
+}
+
+#[test]
+fn split_off_debug_information_is_found_in_every_place_and_is_the_same() {
+    for program in programs() {
+        let split = Split::of(&program);
+        let missing = split.ask(&split.path("bin/program")).unwrap_err();
+        assert_eq!(missing, Missing::Nowhere(Vec::new()), "{program}");
+        assert!(split.ask(&program.path).unwrap() == split.expected, "{program}: the program itself");
+        std::fs::remove_dir_all(split.path("cache")).unwrap();
+
+        for place in ["bin/program.debug", "bin/.debug/program.debug"] {
+            std::fs::create_dir_all(split.path(place).parent().unwrap()).unwrap();
+            std::fs::copy(split.path("program.debug"), split.path(place)).unwrap();
+            split.assert_found(&format!("{program}: {place}"));
+            std::fs::remove_file(split.path(place)).unwrap();
+        }
+        if !split.build_id.starts_with("go:") {
+            let (folder, file) = split.build_id.split_at(2);
+            let place = split.path("debug/.build-id").join(folder).join(format!("{file}.debug"));
+            std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+            std::fs::copy(split.path("program.debug"), &place).unwrap();
+            split.assert_found(&format!("{program}: by build id"));
+            std::fs::remove_file(place).unwrap();
+        }
+        for pushed in [split.path("program.debug"), program.path.clone()] {
+            let config = split.config();
+            let store = Store::open(&config.symbols().unwrap(), config.store_bytes_max).unwrap();
+            let mut receiving = store.receive().unwrap();
+            receiving.write_all_of(&mut File::open(pushed).unwrap()).unwrap();
+            let stored = store.keep(receiving, None).unwrap();
+            assert_eq!(stored.build_id.as_str(), split.build_id, "{program}");
+            split.assert_found(&format!("{program}: pushed"));
+        }
+    }
+}
+
+#[test]
+fn debug_information_of_another_version_is_refused() {
+    let programs = programs();
+    let [first, .., last] = programs.as_slice() else { panic!("there are several versions") };
+    let (split, other) = (Split::of(first), Split::of(last));
+    std::fs::copy(other.path("program.debug"), split.path("bin/program.debug")).unwrap();
+    let missing = split.ask(&split.path("bin/program")).unwrap_err();
+    assert!(missing.to_string().contains("it is of another build"), "{missing}");
+}
+
+/// What this says is read by people: run it with `--nocapture`, and on a large program by `STILLFRAME_LARGE_PROGRAM`.
+#[test]
+fn a_cached_look_is_quick_and_takes_little_memory_of_its_own() {
+    let program = Program::all("still").into_iter().rfind(|p| p.kind == Kind::Normal).unwrap();
+    let path = std::env::var_os("STILLFRAME_LARGE_PROGRAM").map_or(program.path, PathBuf::from);
+    let cache = tempfile::tempdir().unwrap();
+    let mut config = Config::of_environment(Duration::ZERO);
+    config.folder = Some(cache.path().to_owned());
+    let mut debug_bytes = 0;
+    for look in ["first", "cached"] {
+        let before = anonymous_bytes();
+        let began = Instant::now();
+        let symbols = Symbols::new(config.clone(), None);
+        let file = File::open(&path).unwrap();
+        let build = symbols.build(&file, Some(&path), None).unwrap().unwrap();
+        let took = began.elapsed();
+        let memory = anonymous_bytes().saturating_sub(before);
+        let sections = symbols.own_sections(&build.identity.id, &file).unwrap().unwrap();
+        debug_bytes = sections.iter().map(|(_, bytes)| (**bytes).as_ref().len()).sum();
+        println!("{look} look: {took:?}, {memory} bytes of memory, {debug_bytes} bytes of debug information");
+    }
+    assert!(debug_bytes > 1 << 20);
+    assert_eq!(std::fs::read_dir(cache.path().join("builds")).unwrap().count(), 1);
+}
+
+/// `RssAnon` (proc_pid_status(5)): what is of this process alone.
+fn anonymous_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
