@@ -233,7 +233,8 @@ impl Captures {
                 Build::read(bytes)
             }
         };
-        let library = |source: &BuildError| if *source == BuildError::NotGo { go_library(target) } else { None };
+        let library =
+            |source: &BuildError| if *source == BuildError::NotGo { go_library(target) } else { None };
         let build = read.map_err(|source| match library(&source) {
             Some(library) => CaptureError::GoLibrary { pid, exe: exe.to_owned(), library },
             None => CaptureError::Build { pid, exe: exe.to_owned(), source },

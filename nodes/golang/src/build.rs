@@ -8,7 +8,7 @@ use crate::build_info::BuildInfo;
 use crate::debug_info::RuntimeInfo;
 use crate::dwarf::{DebugInfo, Evidence, calls};
 use crate::executable::{Bytes, Executable, ExecutableError};
-use crate::function_table::{FunctionTable, FunctionTableError, SECTIONS};
+use crate::function_table::{FunctionTable, FunctionTableError, ModuleFunctions, SECTIONS};
 use crate::gap::Gap;
 use crate::hash::fnv1a;
 use crate::layout::{LayoutError, Layouts};
@@ -154,7 +154,7 @@ impl Build {
             |at: usize| relocations.word(executable, self.variables.module_data.checked_add(at as u64)?);
         let (text, function_data) =
             (field(self.layouts.module_data.text)?, field(self.layouts.module_data.gofunc)?);
-        Some(Code { build: self, text, functions: self.functions(function_data)? })
+        Some(Code { build: self, text, functions: self.functions(function_data)?.program() })
     }
 
     /// Of the executable itself, unless other was handed in.
@@ -179,7 +179,7 @@ pub struct Code<'b> {
     build: &'b Build,
     /// Where the Go text starts.
     pub text: u64,
-    pub functions: Functions<'b>,
+    pub functions: ModuleFunctions<'b>,
 }
 
 impl Code<'_> {

@@ -169,7 +169,7 @@ pub struct ArgumentInfo<'a> {
 
 /// The table of one module together with what it points into: enough for every question.
 #[derive(Clone, Copy)]
-pub(crate) struct ModuleFunctions<'a> {
+pub struct ModuleFunctions<'a> {
     pub(crate) table: &'a FunctionTable,
     pub(crate) bytes: &'a [u8],
     pub(crate) data: FunctionData<'a>,
@@ -332,7 +332,7 @@ impl<'a> ModuleFunctions<'a> {
     }
 
     /// The function that `pc` is in.
-    pub(crate) fn find(&self, pc: u64) -> Option<Function> {
+    pub fn find(&self, pc: u64) -> Option<Function> {
         let pc = u32::try_from(pc.checked_sub(self.start)?).ok()?;
         let (mut low, mut high) = (0, self.table.function_count);
         if pc < self.pair(0)?.0 || pc >= self.pair(high)?.0 {
@@ -370,7 +370,7 @@ impl<'a> ModuleFunctions<'a> {
         (u32_at(f, 0) == Some(entry)).then_some(function)
     }
 
-    pub(crate) fn name(&self, function: &Function) -> &'a str {
+    pub fn name(&self, function: &Function) -> &'a str {
         self.name_at(function.name)
     }
 
@@ -444,7 +444,7 @@ impl<'a> ModuleFunctions<'a> {
     }
 
     /// File and line of the instruction at `pc`, in the innermost inlined call.
-    pub(crate) fn position(&self, function: &Function, pc: u64) -> (&'a str, i32) {
+    pub fn position(&self, function: &Function, pc: u64) -> (&'a str, i32) {
         let line = self.pc_value(function, function.pcline, pc).unwrap_or(0);
         (self.file(function, pc).unwrap_or("?"), line)
     }
@@ -457,7 +457,7 @@ impl<'a> ModuleFunctions<'a> {
     }
 
     /// The calls that the instruction at `pc` stands in, innermost first; the last one is `function` itself.
-    pub(crate) fn logical_frames(&self, function: &Function, pc: u64) -> Vec<LogicalFrame<'a>> {
+    pub fn logical_frames(&self, function: &Function, pc: u64) -> Vec<LogicalFrame<'a>> {
         let mut frames = Vec::with_capacity(1);
         let tree = self.funcdata(function, FUNCDATA_INLINE_TREE);
         let mut pc = pc;

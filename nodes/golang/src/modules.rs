@@ -38,6 +38,11 @@ impl<'a> Functions<'a> {
         Functions { program, plugins: Vec::new() }
     }
 
+    /// Those of the program alone.
+    pub fn program(&self) -> ModuleFunctions<'a> {
+        self.program
+    }
+
     fn module(&self, function: &Function) -> ModuleFunctions<'_> {
         let plugin = (function.module as usize).checked_sub(1).and_then(|index| self.plugins.get(index));
         plugin.map_or(self.program, |plugin| plugin.functions(self.minor()))
@@ -46,11 +51,6 @@ impl<'a> Functions<'a> {
     /// The length of the program's Go text that its table covers.
     pub fn text_length(&self) -> u64 {
         self.program.text_length()
-    }
-
-    /// All functions of the program, by their entries.
-    pub fn all(&self) -> impl Iterator<Item = Function> {
-        self.program.all()
     }
 
     /// The function that `pc` is in.

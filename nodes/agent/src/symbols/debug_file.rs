@@ -273,7 +273,7 @@ impl Found {
     fn notes(&mut self, bytes: &[u8], alignment: u64) {
         /// cmd/internal/buildid/note.go: ELF note type of Go's own build id.
         const GO_BUILD_ID: u32 = 4;
-        let Ok(mut notes) = NoteIterator::<FileHeader64<LE>>::new(LE, alignment.into(), bytes) else {
+        let Ok(mut notes) = NoteIterator::<FileHeader64<LE>>::new(LE, alignment, bytes) else {
             return;
         };
         while let Ok(Some(note)) = notes.next() {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::dwarf::{DebugInfo, PackageVariable};
+use crate::function_table::ModuleFunctions;
 use crate::gap::Gap;
-use crate::modules::Functions;
 use crate::package;
 use crate::types::TypeRef;
 use crate::variable::Variable;
@@ -44,7 +44,7 @@ pub trait Program {
 /// A build with debug information.
 pub struct BuildProgram<'a> {
     debug: Arc<DebugInfo>,
-    functions: &'a Functions<'a>,
+    functions: ModuleFunctions<'a>,
     packages: OnceLock<HashMap<String, Vec<String>>>,
     declared: Mutex<HashMap<String, Declared>>,
 }
@@ -52,7 +52,7 @@ pub struct BuildProgram<'a> {
 type Declared = Arc<[(String, TypeRef)]>;
 
 impl<'a> BuildProgram<'a> {
-    pub fn new(debug: Arc<DebugInfo>, functions: &'a Functions<'a>) -> Self {
+    pub fn new(debug: Arc<DebugInfo>, functions: ModuleFunctions<'a>) -> Self {
         BuildProgram { debug, functions, packages: OnceLock::new(), declared: Mutex::default() }
     }
 

@@ -80,8 +80,10 @@ impl<'a> Sites<'a> {
             return None;
         }
         let debug = runtime.build.debug_info();
-        let program =
-            debug.as_ref().ok().map(|debug| BuildProgram::new(Arc::clone(debug), &runtime.functions));
+        let program = debug
+            .as_ref()
+            .ok()
+            .map(|debug| BuildProgram::new(Arc::clone(debug), runtime.functions.program()));
         let process = Process {
             runtime,
             order,

@@ -35,7 +35,7 @@ impl<'a> Availability<'a> {
         for function in functions.all() {
             let name = functions.name(&function);
             // A wrapper goes by the name of what it calls, and is not shown on stacks.
-            if function.kind(functions.minor()) != FunctionKind::Wrapper && matches(name) {
+            if function.kind(functions.minor) != FunctionKind::Wrapper && matches(name) {
                 found.entry(name).or_default().own.push(function);
             }
             let mut inlined: Vec<&str> = functions.inlined(&function).filter(|name| matches(name)).collect();
