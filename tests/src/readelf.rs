@@ -110,7 +110,8 @@ pub fn location_lists(file: &Path) -> HashMap<u64, Vec<Listed>> {
         if let Some((_, rest)) = line.split_once("(index into .debug_addr)") {
             // The function's start, by an index that readelf 2.40 looks up in the wrong table where C has tables too. What
             // it adds to the entries can be taken off again.
-            base = rest.split_whitespace().next().and_then(|base| u64::from_str_radix(base, 16).ok()).unwrap();
+            base =
+                rest.split_whitespace().next().and_then(|base| u64::from_str_radix(base, 16).ok()).unwrap();
             continue;
         }
         let mut address = || Some(u64::from_str_radix(words.next()?, 16).ok()?.wrapping_sub(base));

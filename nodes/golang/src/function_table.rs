@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use thiserror::Error;
 
+use crate::arguments;
 use crate::bytes::{i32_at, offset, u8_at, u32_at, u64_at, varint};
 use crate::dwarf::{Call, Evidence, StackObject};
 use crate::executable::Executable;
@@ -51,20 +52,26 @@ const INLINE_DEPTH_MAX: usize = 1_000;
 // @go offset runtime.stackObjectRecord.size = 4
 // @go size runtime.stackObjectRecord = 16
 const STACK_OBJECT_BYTES: usize = 16;
+/// Words of the arguments of one function.
+const POINTER_BITS_MAX: usize = 1 << 16;
 /// Locals of one function.
 const STACK_OBJECTS_MAX: usize = 1 << 16;
 const NAME_BYTES_MAX: usize = 16 << 10;
 
 /// Indices of `_func`'s trailing tables (`internal/abi/symtab.go`).
 //
+// @go const internal/abi.PCDATA_StackMapIndex = 1
 // @go const internal/abi.PCDATA_InlTreeIndex = 2
 // @go const internal/abi.PCDATA_ArgLiveIndex = 3
+// @go const internal/abi.FUNCDATA_ArgsPointerMaps = 0
 // @go const internal/abi.FUNCDATA_StackObjects = 2
 // @go const internal/abi.FUNCDATA_InlTree = 3
 // @go const internal/abi.FUNCDATA_ArgInfo = 5
 // @go const internal/abi.FUNCDATA_ArgLiveInfo = 6
+const PCDATA_STACK_MAP_INDEX: u32 = 1;
 const PCDATA_INLINE_TREE_INDEX: u32 = 2;
 const PCDATA_ARGUMENT_LIVE_INDEX: u32 = 3;
+const FUNCDATA_ARGUMENTS_POINTER_MAPS: u8 = 0;
 const FUNCDATA_STACK_OBJECTS: u8 = 2;
 const FUNCDATA_INLINE_TREE: u8 = 3;
 const FUNCDATA_ARGUMENT_INFO: u8 = 5;
@@ -441,6 +448,7 @@ impl<'a> Functions<'a> {
     pub fn evidence(&self, function: &Function, pc: u64, text: u64) -> Evidence {
         let mut calls = Vec::with_capacity(1);
         let tree = self.funcdata(function, FUNCDATA_INLINE_TREE);
+        let live_pointers = self.live_argument_pointers(function, pc).unwrap_or_default();
         let mut pc = pc;
         loop {
             let call = tree.and_then(|tree| self.inlined_call(function, tree, pc));
@@ -458,7 +466,36 @@ impl<'a> Functions<'a> {
                 None => break,
             }
         }
-        Evidence { calls, stack_objects: self.stack_objects(function).unwrap_or_default() }
+        Evidence {
+            calls,
+            stack_objects: self.stack_objects(function).unwrap_or_default(),
+            arguments: self
+                .argument_info(function)
+                .and_then(|info| arguments::slots(&info))
+                .unwrap_or_default(),
+            live_pointers,
+            uses_link_register: self.executable.architecture.uses_link_register(),
+        }
+    }
+
+    /// Offsets of the words among the arguments that the garbage collector follows at `pc`: pointers that are read later
+    /// (`runtime.stackmap`; `getStackMap`, runtime/stkframe.go).
+    //
+    // @go offset runtime.stackmap.n = 0
+    // @go offset runtime.stackmap.nbit = 4
+    // @go offset runtime.stackmap.bytedata = 8
+    fn live_argument_pointers(&self, function: &Function, pc: u64) -> Option<Vec<u64>> {
+        let maps = self.funcdata(function, FUNCDATA_ARGUMENTS_POINTER_MAPS)?;
+        let index = usize::try_from(self.pcdata(function, PCDATA_STACK_MAP_INDEX, pc)?).ok()?;
+        let (count, bits) =
+            (usize::try_from(i32_at(maps, 0)?).ok()?, usize::try_from(i32_at(maps, 4)?).ok()?);
+        if index >= count || bits > POINTER_BITS_MAX {
+            return None;
+        }
+        let length = bits.div_ceil(8);
+        let map = maps.get(8usize.checked_add(index.checked_mul(length)?)?..)?.get(..length)?;
+        let is_set = |bit: &usize| map[bit / 8] & (1 << (bit % 8)) != 0;
+        Some((0..bits).filter(is_set).map(|bit| 8 * bit as u64).collect())
     }
 
     /// Locals that hold pointers and whose address is taken (`emitStackObjects`, cmd/compile/internal/liveness/plive.go).
