@@ -9,11 +9,7 @@
 //! * Since Go 1.23 locals share stack slots, also with what the compiler made for itself and debug information does not
 //!   tell of. Candidates are locals larger than three words whose address is not taken (`IsMergeCandidate`). That an
 //!   address is taken is known of what the garbage collector's stack objects describe; the others are refused.
-//! * An argument that debug information has nowhere is in its own slot if it is too large for registers and the garbage
-//!   collector's maps have it live: it has no other place, and what is read later has been stored. (Where it is not read
-//!   the compiler may not store it, and Go's traceback prints what the slot happens to hold.) The slots of smaller
-//!   arguments are not used: they hold what was stored last, which need not be the argument's value any more, even where
-//!   the compiler's tables for tracebacks call them live (liveness/arg.go).
+//! * An argument too large for registers may be in its own slot: see `argument_slot.rs`.
 //! * A list of a value that the compiler split has parts without padding. They must be those of the type, all of them:
 //!   where the compiler dropped a part, debug information does not say which.
 
@@ -21,6 +17,7 @@ use crate::gap::Gap;
 use crate::types::Shape;
 use crate::variable::{FrameVariables, Location, Piece, Role, Variable};
 
+use super::argument_slot::REGISTER_BYTES_MAX;
 use super::function::{Declared, Described, Function, ScopeKind};
 use super::layout::{Leaf, leaves};
 use super::location::{Listed, Spot, list, of_bytes};
@@ -28,14 +25,10 @@ use super::sections::Open;
 use super::unit::Unit;
 use super::{DebugInfo, Evidence, StackObject};
 
-/// The first release that merges stack slots.
-//
-// @go source cmd/compile/internal/ssa.IsMergeCandidate
+/// The first release that merges stack slots (`IsMergeCandidate`, cmd/compile/internal/ssa/func.go).
 const MINOR_WITH_SHARED_SLOTS: u32 = 23;
 /// Larger locals share slots: three words.
 const UNSHARED_BYTES_MAX: u64 = 24;
-/// Larger values are never in registers (`ssa.CanSSA`).
-const REGISTER_BYTES_MAX: u64 = 32;
 /// Blocks and inlined calls around each other.
 const NESTING_MAX: usize = 1 << 10;
 
@@ -217,47 +210,6 @@ impl Question<'_, '_> {
                 self.listed(declared, of, spot, &entries)
             }
         }
-    }
-
-    /// Where an argument is that is too large for registers: where the function table says that arguments are. `otherwise`:
-    /// why it is missing where that is not so.
-    fn argument_slot(&self, declared: &Declared, of: u64, otherwise: Gap) -> Result<Location, Gap> {
-        let missing = Ok(Location::Missing(otherwise));
-        let size = self.debug.read_type(self.open, of)?.size;
-        let is_argument = declared.role == Role::Argument && declared.scope == 0;
-        // With this experiment the compiler has larger registers.
-        if !is_argument || size <= REGISTER_BYTES_MAX || self.unit.has_simd {
-            return missing;
-        }
-        let of_function = || self.function.variables.iter().filter(|v| v.scope == 0);
-        let was_moved = of_function().any(|v| v.name.strip_prefix('&') == Some(&declared.name));
-        let arguments = of_function().filter(|v| v.role == Role::Argument && v.name != ".dict");
-        let names: Vec<&str> = arguments.map(|v| v.name.as_str()).collect();
-        let slots = &self.evidence.arguments;
-        // As many as the source has, or else one has no name.
-        let index =
-            names.iter().position(|name| *name == declared.name).filter(|_| names.len() == slots.len());
-        let (Some(index), false) = (index, was_moved) else { return missing };
-        let (Some(leaves), words) = (leaves(self.debug, self.open, of)?, &slots[index]) else {
-            return missing;
-        };
-        let (Some(first), Some(&(at, _))) = (leaves.first(), words.first()) else { return missing };
-        let Some(start) = u64::from(at).checked_sub(first.offset) else { return missing };
-        let is_of_type = leaves.len() == words.len()
-            && leaves.iter().zip(words).all(|(leaf, &(at, length))| {
-                u64::from(at) == start + leaf.offset && u64::from(length) == leaf.length
-            });
-        let is_live = self.evidence.live_pointers.iter().any(|&at| at >= start && at - start < size);
-        if !is_of_type || !is_live {
-            return missing;
-        }
-        Ok(Location::Frame(start as i64 + self.arguments_start()))
-    }
-
-    /// From the canonical frame address (`argp` in runtime/traceback.go): behind the return address where calls leave it
-    /// in a register.
-    fn arguments_start(&self) -> i64 {
-        if self.evidence.uses_link_register { 8 } else { 0 }
     }
 
     fn is_everywhere(&self, entries: &[Listed]) -> bool {

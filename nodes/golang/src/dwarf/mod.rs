@@ -9,6 +9,7 @@
 //!
 //! Not here: reading values (`value`), and where debug information of stripped builds comes from (the node).
 
+mod argument_slot;
 pub(crate) mod calls;
 mod entry;
 mod frames;
