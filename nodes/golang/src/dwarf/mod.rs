@@ -9,6 +9,7 @@
 //!
 //! Not here: reading values (`value`), and where debug information of stripped builds comes from (the node).
 
+mod argument_slot;
 pub(crate) mod calls;
 mod closures;
 mod entry;
@@ -74,6 +75,13 @@ pub struct Evidence {
     pub calls: Vec<Call>,
     /// Locals of the physical function whose address is taken, as far as they hold pointers.
     pub stack_objects: Vec<StackObject>,
+    /// The words of each argument of the physical function, in the order of the source and without the dictionary of a
+    /// generic function: offset from where arguments begin, and size. Empty where that is not known of all of them.
+    pub arguments: Vec<Vec<(u8, u8)>>,
+    /// Words among the arguments that hold pointers which are read later: offsets from where arguments begin.
+    pub live_pointers: Vec<u64>,
+    /// Calls leave the return address in a register.
+    pub uses_link_register: bool,
 }
 
 /// Where one logical frame stands.
