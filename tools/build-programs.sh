@@ -3,6 +3,7 @@
 # that the tests want, outside the clone:
 #
 #   $STILLFRAME_PROGRAMS/<program>-<go version>-<kind>     still-1.26.6-pie
+#   $STILLFRAME_PROGRAMS/<program>-arm64-<go version>-<kind>
 #
 # and prints that folder on standard output. What is there already is left. Without
 # STILLFRAME_PROGRAMS the folder is named after a hash of the sources, so that
@@ -66,7 +67,11 @@ requests="1.26.6:normal 1.27.3:cgo"
 
 secrets="1.21.13:normal 1.27.3:cgo"
 
-read -ra programs <<<"${PROGRAMS:-still busy many values requests secrets}"
+# For arm64, where they are run by an emulator.
+foreign="1.21.13:normal 1.22.10:pie-stripped 1.23.9:stripped 1.24.11:bare 1.25.5:pie 1.26.6:stripped 1.27.3:normal 1.27.3:stripped"
+
+native=$(go env GOARCH)
+read -ra programs <<<"${PROGRAMS:-still still-arm64 busy many values requests secrets}"
 
 builds_of() { # program
 	if [[ ${MATRIX:-} == all && $1 == still ]]; then
@@ -79,6 +84,8 @@ builds_of() { # program
 		echo "${BUILDS:-$requests}"
 	elif [[ $1 == secrets ]]; then
 		echo "${BUILDS:-$secrets}"
+	elif [[ $1 == *-arm64 ]]; then
+		echo "${BUILDS:-$foreign}"
 	else
 		echo "${BUILDS:-$some}"
 	fi
@@ -101,7 +108,11 @@ build() { # program version kind
 	local program=$1 version=$2 kind=$3
 	local target=$programs_dir/$program-$version-$kind
 	[[ -x $target ]] && return
-	local flags=() cgo=0
+	local flags=() cgo=0 architecture=$native
+	if [[ $program == *-arm64 ]]; then
+		architecture=arm64
+		program=${program%-arm64}
+	fi
 	case $kind in
 	normal | w | stripped | bare | pie | pie-stripped | cgo | cgo-pie-stripped | race | trimpath) ;;
 	*)
@@ -128,8 +139,8 @@ build() { # program version kind
 	else
 		sed "s/^go .*/go ${version%.*}/" "$sources/$program/go.mod" >"$unfinished.mod"
 	fi
-	if ! (cd "$sources/$program" && GOTOOLCHAIN=go$version GOWORK=off GOFLAGS=-buildvcs=false CGO_ENABLED=$cgo \
-		go build -modfile="$unfinished.mod" ${flags[@]+"${flags[@]}"} -o "$unfinished" .); then
+	if ! (cd "$sources/$program" && GOTOOLCHAIN=go$version GOWORK=off GOFLAGS=-buildvcs=false GOARCH=$architecture \
+		CGO_ENABLED=$cgo go build -modfile="$unfinished.mod" ${flags[@]+"${flags[@]}"} -o "$unfinished" .); then
 		rm -f "$unfinished" "$unfinished.mod" "$unfinished.sum"
 		echo "build-programs: $program with Go $version ($kind) failed" >&2
 		return 1

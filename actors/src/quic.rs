@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use quinn::Endpoint;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{EndpointConfig, TokioRuntime, TransportConfig, VarInt};
+use quinn::{ConnectionError, EndpointConfig, TokioRuntime, TransportConfig, VarInt};
 use quinn_proto::HashedConnectionIdGenerator;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
@@ -210,10 +210,40 @@ impl Accepting {
 
     /// The handshake, and the control stream that the node opens first.
     pub async fn finish(self) -> Result<Connection, String> {
-        let connection = self.0.await.map_err(|error| error.to_string())?;
-        let (writing, reading) = connection.accept_bi().await.map_err(|error| error.to_string())?;
+        let connection = self.0.await.map_err(|error| reason(&error))?;
+        let (writing, reading) = connection.accept_bi().await.map_err(|error| reason(&error))?;
         Ok(control(connection, writing, reading))
     }
+}
+
+/// The codes of TLS's alerts as errors of QUIC (RFC 9001, section 4.8), and some of the alerts (RFC 8446, appendix B.2).
+const ALERTS: std::ops::RangeInclusive<u64> = 0x100..=0x1ff;
+const CERTIFICATE_EXPIRED: u64 = 0x100 + 45;
+const NO_APPLICATION_PROTOCOL: u64 = 0x100 + 120;
+
+/// Why a connection did not come about or ended, and what to do, as far as its error says it.
+fn reason(error: &ConnectionError) -> String {
+    let code = match error {
+        ConnectionError::TransportError(error) => u64::from(error.code),
+        ConnectionError::ConnectionClosed(close) => u64::from(close.error_code),
+        ConnectionError::VersionMismatch => NO_APPLICATION_PROTOCOL,
+        _ => return error.to_string(),
+    };
+    let remedy = match code {
+        NO_APPLICATION_PROTOCOL => {
+            "it speaks another protocol; run the same version of Stillframe at both ends"
+        }
+        CERTIFICATE_EXPIRED => {
+            "a certificate has expired, or a clock is wrong; make new credentials on the coordinator's host: stillframe \
+             node-credentials"
+        }
+        code if ALERTS.contains(&code) => {
+            "node and coordinator have no certificates of one CA; give the node credentials of this very coordinator: \
+             stillframe node-credentials"
+        }
+        _ => return error.to_string(),
+    };
+    format!("{error}; {remedy}")
 }
 
 fn control(
@@ -237,11 +267,19 @@ pub struct Quic {
 
 impl Dial for Quic {
     fn dial(&self) -> Later<Result<Connection, String>> {
-        let connecting = self.endpoint.connect_with(self.client.clone(), self.coordinator, COORDINATOR_NAME);
+        let coordinator = self.coordinator;
+        let connecting = self.endpoint.connect_with(self.client.clone(), coordinator, COORDINATOR_NAME);
         Box::pin(async move {
-            let connection = connecting.map_err(|error| error.to_string())?.await;
-            let connection = connection.map_err(|error| error.to_string())?;
-            let (writing, reading) = connection.open_bi().await.map_err(|error| error.to_string())?;
+            let failed = |error: &ConnectionError| match error {
+                ConnectionError::TimedOut => format!(
+                    "{coordinator}/udp did not answer within {IDLE_MAX:?}; see that a coordinator (stillframe serve) listens \
+                     there, and that no firewall is in between"
+                ),
+                error => format!("{coordinator}/udp: {}", reason(error)),
+            };
+            let connecting = connecting.map_err(|error| format!("{coordinator}/udp: {error}"))?;
+            let connection = connecting.await.map_err(|error| failed(&error))?;
+            let (writing, reading) = connection.open_bi().await.map_err(|error| failed(&error))?;
             Ok(control(connection, writing, reading))
         })
     }
@@ -267,6 +305,6 @@ impl Streams for QuicStreams {
 
     fn closed(&self) -> Later<String> {
         let connection = self.0.clone();
-        Box::pin(async move { connection.closed().await.to_string() })
+        Box::pin(async move { reason(&connection.closed().await) })
     }
 }

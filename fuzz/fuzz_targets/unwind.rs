@@ -46,7 +46,7 @@ fuzz_target!(|input: Input| {
     }
     let image = Image::from_segments(segments);
     let left = std::cell::Cell::new(input.rounds.map_or(u32::MAX, u32::from));
-    let gathered = gather(&runtime, &image, &threads, &Expected::default(), &|| {
+    let gathered = gather(&runtime, &image, &threads, &Expected::default(), None, &|| {
         left.set(left.get().saturating_sub(1));
         left.get() > 0
     });

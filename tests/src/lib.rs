@@ -10,6 +10,7 @@
 //! * [`stillframe`]: the command line under test.
 //! * [`process_state`]: what the kernel says of a process: stopped, traced, gone.
 //! * [`cluster`]: a coordinator and its nodes, on hosts of their own.
+//! * [`emulated`]: programs for arm64, by qemu-user.
 //! * [`hosts`]: hosts on this machine.
 //! * [`comparison`]: what Go prints of a process beside what Stillframe does.
 //! * [`containers`]: containers, by runc.
@@ -28,6 +29,7 @@ pub mod cluster;
 pub mod comparison;
 pub mod containers;
 pub mod delve;
+pub mod emulated;
 pub mod health;
 pub mod hosts;
 pub mod planted;

@@ -4,6 +4,7 @@
 //! `STILLFRAME_KILLS` says how often each of them is killed.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -11,7 +12,7 @@ use stillframe_tests::agent::{Agent, is_gone, is_traced, send, status_field};
 use stillframe_tests::health::Health;
 use stillframe_tests::process_state::assert_free;
 use stillframe_tests::programs::{Kind, Program, Running, pause, poll};
-use stillframe_tests::stillframe::{freezer, run};
+use stillframe_tests::stillframe::{binary, freezer, run};
 
 const KILLS_DEFAULT: usize = 40;
 /// How often the program is asked how it is while the killing goes on.
@@ -234,33 +235,57 @@ fn capabilities(process: &str, set: &str) -> u64 {
     u64::from_str_radix(&text, 16).unwrap()
 }
 
+/// Each thread has these of those that this test has, and cannot get others; the number of threads.
+fn assert_capabilities(pid: u32, expected: u64) -> usize {
+    let mine = capabilities("self", "CapPrm");
+    let mut threads = 0;
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+        let thread = format!("{pid}/task/{}", task.unwrap().file_name().to_str().unwrap());
+        for (set, expected) in
+            [("CapEff", expected & mine), ("CapPrm", expected & mine), ("CapInh", 0), ("CapAmb", 0)]
+        {
+            assert_eq!(capabilities(&thread, set), expected, "{set} of {thread}");
+        }
+        assert_eq!(status_field(&thread, "NoNewPrivs").as_deref(), Some("1"), "{thread}");
+        assert!(mine == 0 || capabilities(&thread, "CapBnd") & !expected == 0, "CapBnd of {thread}");
+        threads += 1;
+    }
+    threads
+}
+
 #[test]
 fn agent_and_freezer_have_the_privileges_that_they_need_and_no_others() {
     let busy = Busy::start();
     let (agent, _) = stopped_in_freeze(&busy, PATIENT_BUDGET);
-    let mine = capabilities("self", "CapPrm");
     let freezer = agent.freezer().expect("it holds the program");
     for (pid, expected) in [
         (freezer, CAP_SYS_PTRACE | CAP_DAC_READ_SEARCH),
         (agent.pid(), CAP_DAC_OVERRIDE | CAP_FOWNER | CAP_CHOWN),
     ] {
-        let mut threads = 0;
-        for task in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
-            let thread = format!("{pid}/task/{}", task.unwrap().file_name().to_str().unwrap());
-            for (set, expected) in
-                [("CapEff", expected & mine), ("CapPrm", expected & mine), ("CapInh", 0), ("CapAmb", 0)]
-            {
-                assert_eq!(capabilities(&thread, set), expected, "{set} of {thread}");
-            }
-            assert_eq!(status_field(&thread, "NoNewPrivs").as_deref(), Some("1"), "{thread}");
-            assert!(mine == 0 || capabilities(&thread, "CapBnd") & !expected == 0, "CapBnd of {thread}");
-            threads += 1;
-        }
+        let threads = assert_capabilities(pid, expected);
         assert!(threads > 1, "pid {pid} has one thread: the test misses those that it is about");
     }
     agent.signal(Signal::SIGCONT);
     agent.wait();
     busy.assert_well("after a look at capabilities");
+}
+
+/// Who reads a core file needs no freezer, and none of its privileges. It is looked at while it waits for the executable.
+#[test]
+fn a_core_file_is_read_without_privileges_over_processes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name| folder.path().join(name);
+    let made = Command::new("mkfifo").arg(path("exe")).status().unwrap();
+    assert!(made.success(), "mkfifo: {made}");
+    std::fs::write(path("core"), "").unwrap();
+    let mut command = Command::new(binary());
+    command.arg("snapshot").arg("--core").arg(path("core")).arg("--exe").arg(path("exe"));
+    let mut child = command.arg("-o").arg(path("file")).stderr(Stdio::null()).spawn().unwrap();
+    let waits = || std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap().count() > 1;
+    assert!(poll(PROGRESS_MAX, || waits().then_some(())).is_some(), "it has no second thread");
+    assert_capabilities(child.id(), CAP_DAC_OVERRIDE | CAP_FOWNER | CAP_CHOWN);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn capture(file: Vec<u8>, memory: &dyn Memory, entry: u64) -> &'static str {
     let Ok(build) = Build::read(Arc::new(file)) else { return "refused" };
     let bias = build.identity.executable.load_bias(entry);
     let Ok(runtime) = Runtime::locate(&build, memory, bias) else { return "other program" };
-    let gathered = gather(&runtime, memory, &[], &Expected::default(), &|| true);
+    let gathered = gather(&runtime, memory, &[], &Expected::default(), None, &|| true);
     let found = decode(&runtime, gathered, &[], None);
     let whole = found.stacks.iter().all(|s| s.stop == Stop::Complete) && found.missing.is_empty();
     if whole { "captured" } else { "captured, with gaps" }

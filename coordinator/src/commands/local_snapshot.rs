@@ -39,7 +39,11 @@ enum Source {
 pub fn run(arguments: &Arguments, probes: &str, json: bool) -> anyhow::Result<Done> {
     // Before there is a second thread, which would keep the privileges that this one gives up.
     let source = match (&arguments.core, &arguments.exe) {
-        (Some(core), Some(exe)) => Source::Core { core: core.clone(), exe: exe.clone() },
+        (Some(core), Some(exe)) => {
+            // Nothing is traced, and what is parsed is as untrusted.
+            Role::Output.keep_only()?;
+            Source::Core { core: core.clone(), exe: exe.clone() }
+        }
         _ => Source::Host(freezer::start(Role::Output)?),
     };
     let interrupt = Interrupt::install()?;

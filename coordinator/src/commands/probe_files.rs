@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use stillframe_wire::limits::PROBES_BYTES_MAX;
 
 use super::{Class, Failure};
-use crate::probe_sets::{self, ProbesError};
+use crate::probe_sets::{self, SetError, SetErrors};
 
 /// The text of all of them as one probe set; without files it is empty.
 pub fn read(files: &[PathBuf]) -> Result<String, Failure> {
@@ -18,30 +18,40 @@ pub fn read(files: &[PathBuf]) -> Result<String, Failure> {
     let mut all = String::new();
     for file in files {
         let text = read_one(file)?;
-        probe_sets::tables(&text).map_err(|error| {
-            let message = match error {
-                ProbesError::Wrong(wrong) => format!("{}:{wrong}", name(file)),
-                error => format!("{}: {error}", name(file)),
-            };
-            Failure::new(Class::Usage, message, "correct the probe set; nothing was captured")
+        probe_sets::tables(&text).map_err(|errors| {
+            let message = lines(&errors, |error| format!("{}:{}:{}", name(file), error.line, error.column));
+            Failure::new(Class::Usage, message, "correct the probes; nothing was captured")
         })?;
         all.push_str(&text);
         if !text.ends_with('\n') {
             all.push('\n');
         }
     }
-    // Each is one, and all of them need not be: two may have a name in common.
-    if files.len() > 1 {
-        probe_sets::tables(&all).map_err(|error| {
-            let what = match error {
-                ProbesError::Wrong(wrong) => wrong.what,
-                error => error.to_string(),
-            };
-            let message = format!("the probe sets cannot be ordered together: {what}");
-            Failure::new(Class::Usage, message, "give probes different names, or order fewer sets at a time")
-        })?;
+    if all.len() > PROBES_BYTES_MAX {
+        let message =
+            format!("all probes together have more than the {PROBES_BYTES_MAX} bytes that an order takes");
+        return Err(Failure::new(Class::Usage, message, "order fewer probes at a time"));
     }
+    // Each is a set, and all of them need not be: two may have a name in common.
+    probe_sets::tables(&all).map_err(|errors| {
+        let message = lines(&errors, |_| "the files together".to_owned());
+        Failure::new(
+            Class::Usage,
+            message,
+            "give each probe a name of its own, or order fewer files at a time",
+        )
+    })?;
     Ok(all)
+}
+
+/// A line for each mistake.
+fn lines(errors: &SetErrors, place: impl Fn(&SetError) -> String) -> String {
+    let line = |error: &SetError| {
+        let SetError { key, message, help, .. } = error;
+        let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
+        format!("{}: {key}{message}; {help}", place(error))
+    };
+    errors.0.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn read_one(file: &Path) -> Result<String, Failure> {
@@ -75,4 +85,60 @@ fn is_stdin(file: &Path) -> bool {
 
 fn name(file: &Path) -> String {
     if is_stdin(file) { "stdin".to_owned() } else { file.display().to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "[[probe]]\nname = 'one'\nfunction = 'a.B'";
+
+    #[test]
+    fn files_are_one_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        assert_eq!(read(&[]).unwrap(), "");
+        let one = file("one", ONE.as_bytes());
+        let two = file("two", b"[[redact]]\nfield = '**.Token'\n");
+        assert_eq!(read(&[one.clone(), two]).unwrap(), format!("{ONE}\n[[redact]]\nfield = '**.Token'\n"));
+
+        let wrong = file("wrong", b"[[probe]]\nnam = 'a'\nfunction = 'a.B'\n\n[[link]]\n");
+        let failure = |files: &[PathBuf]| {
+            let failure = read(files).unwrap_err();
+            (failure.class, failure.message.replace(&folder.path().display().to_string(), "."))
+        };
+        let (class, message) = failure(std::slice::from_ref(&wrong));
+        assert_eq!(class, Class::Usage);
+        let lines: Vec<&str> = message.lines().collect();
+        assert_eq!(lines.len(), 3, "{message}");
+        assert!(lines[0].starts_with("./wrong:1:1: "), "{message}");
+        assert!(
+            lines[1].starts_with("./wrong:2:1: ") && lines[1].ends_with("did you mean name?"),
+            "{message}"
+        );
+        assert!(lines[2].starts_with("./wrong:5:3: link: "), "{message}");
+        let again = file("again", ONE.as_bytes());
+        let (_, message) = failure(&[one.clone(), again]);
+        assert!(
+            message.starts_with("the files together: probe one.name: there is another probe one"),
+            "{message}"
+        );
+
+        let (class, message) = failure(&[folder.path().join("none")]);
+        assert_eq!(
+            (class, message.starts_with("./none: the probes cannot be read: ")),
+            (Class::BadFile, true)
+        );
+        assert_eq!(failure(&[folder.path().to_owned()]).0, Class::BadFile);
+        assert!(failure(&[file("binary", b"a\xff")]).1.ends_with("byte 1 is no UTF-8"));
+        let long = file("long", &vec![b'#'; PROBES_BYTES_MAX + 1]);
+        assert!(failure(&[long]).1.contains("longer than the 262144 bytes"));
+        let half = file("half", &vec![b'#'; PROBES_BYTES_MAX / 2 + 1]);
+        assert!(failure(&[half.clone(), half]).1.starts_with("all probes together"));
+        assert!(failure(&["-".into(), "-".into()]).1.contains("read once"));
+    }
 }

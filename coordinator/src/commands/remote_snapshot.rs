@@ -100,6 +100,8 @@ fn follow(
 #[derive(Default)]
 struct Patience {
     until: Option<Instant>,
+    /// Said last: it is tried often, and the same is not said again.
+    said: String,
 }
 
 impl Patience {
@@ -113,6 +115,7 @@ impl Patience {
             let result = attempt(&mut reached);
             if reached || result.is_ok() {
                 self.until = Some(Instant::now() + RETRY_FOR);
+                self.said.clear();
             }
             match result {
                 Ok(done) => return Ok(done),
@@ -121,7 +124,11 @@ impl Patience {
                         return Err(failure.into());
                     }
                     interrupt::give_way();
-                    output::say(&format!("{}; trying again", output::printable(&failure.message)));
+                    if self.said != failure.message {
+                        let message = output::printable(&failure.message);
+                        output::say(&format!("{message}; trying again for up to {RETRY_FOR:?}"));
+                        self.said = failure.message;
+                    }
                     std::thread::sleep(RETRY_EVERY);
                 }
                 Err(Trouble::Refused(failure)) => return Err(failure.into()),

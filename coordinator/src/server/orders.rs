@@ -235,6 +235,8 @@ mod tests {
         assert!(matches!(orders.ask(&again), Asked::Known(_)));
         let other = Order { label: Some("x".into()), ..order(1) };
         assert!(matches!(orders.ask(&other), Asked::Conflict));
+        let probing = Order { probes: "[[probe]]".into(), ..order(1) };
+        assert!(matches!(orders.ask(&probing), Asked::Conflict));
         // While it runs it cannot be forgotten.
         orders.forget(OrderId(1));
         assert_eq!(orders.open(), [OrderId(1)]);

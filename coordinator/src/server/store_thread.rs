@@ -80,11 +80,28 @@ fn run(order: FileOrder, clock: Clock, mut notify: Notify, tasks: &Receiver<(Sto
         let event = thread.task(task, &mut notify).unwrap_or_else(|error| {
             // Nothing more will be written: what is there is deleted now, not when the order has ended.
             thread.stage = Stage::Closed;
-            let (class, reason) = (class(&error), format!("{error}; {}", error.remedy()));
+            let (class, reason) = (class(&error), format!("{error}; {}", remedy(&error)));
             notify(Notice::Failed(error));
             Event::Failed { class, reason }
         });
         answer(event);
+    }
+}
+
+/// For who has ordered it, perhaps from afar, and did not say where the file is.
+fn remedy(error: &WriteError) -> &'static str {
+    match error {
+        WriteError::Full { .. } => "make space there and where temporary files go (TMPDIR)",
+        WriteError::Exists { .. }
+        | WriteError::Output { .. }
+        | WriteError::Database { .. }
+        | WriteError::Spoiled { .. } => {
+            "see that its folder can be written to, and that the file system is healthy"
+        }
+        WriteError::Check { .. }
+        | WriteError::BadFacts { .. }
+        | WriteError::Probes { .. }
+        | WriteError::Misuse { .. } => error.remedy(),
     }
 }
 

@@ -43,7 +43,11 @@ async fn a_full_disk_fails_the_order_and_nothing_else() {
     let order = |host| ["snapshot", "--host", host, "-o", text(&file)];
     let assert_full = |(code, _, said): (i32, String, String)| {
         assert_eq!(code, 11, "{said}");
-        assert!(said.contains("its file system is full") && said.contains("make space"), "{said}");
+        assert!(said.contains("its file system is full") && said.contains("make space there"), "{said}");
+        assert!(
+            !said.contains("--output"),
+            "where the coordinator keeps it is not the client's to say: {said}"
+        );
         assert!(!file.exists());
     };
     assert_full(run(server.http, &order("*")).await);

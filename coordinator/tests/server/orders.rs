@@ -65,6 +65,83 @@ async fn one_order_three_hosts_one_file() {
     server.stop().await;
 }
 
+const PROBES: &str = "[[probe]]
+name = 'orders'
+function = 'main.worker*'
+capture = ['req.ID', { as = 'user', expr = 'req.User.Name' }]
+
+[[probe]]
+name = 'never'
+function = 'main.never'
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_probes_capture_is_in_the_file() {
+    let (data, out) = (folder(), folder());
+    let server = serve(data.path()).await;
+    for (name, pid, goroutines) in [("a", 10, 5_000), ("b", 11, 20)] {
+        Node::up(data.path(), server.listen, name, Scripted::new(pid, goroutines)).await;
+    }
+    let (file, probes) = (out.path().join("s.db"), out.path().join("p.toml"));
+    std::fs::write(&probes, PROBES).unwrap();
+    let arguments = ["snapshot", "--all", "--probes", text(&probes), "-o", text(&file)];
+    let (code, _, said) = run(server.http, &arguments).await;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(rows(&file, "select probes from snapshot").await[0]["probes"], PROBES);
+    let values = "select pid, count(*) as rows, sum(req_id) as ids, sum(user = 'goroutine ' || goid) as users
+        from probe_orders join goroutines using (goroutine_id, process_id) join processes using (process_id)
+        group by 1 order by 1";
+    let ids = |last: u64| (1..=last).step_by(3).sum::<u64>();
+    assert_eq!(
+        rows(&file, values).await,
+        json!([
+            { "pid": 10, "rows": 1_667, "ids": ids(5_000), "users": 1_667 },
+            { "pid": 11, "rows": 7, "ids": ids(20), "users": 7 },
+        ])
+    );
+    assert_eq!(rows(&file, "select count(*) as n from probe_never").await, json!([{ "n": 0 }]));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_that_are_none_are_refused_before_anything_is_ordered() {
+    let (data, out) = (folder(), folder());
+    let server = serve(data.path()).await;
+    Node::up(data.path(), server.listen, "a", Scripted::new(10, 20)).await;
+    let (file, probes) = (out.path().join("s.db"), out.path().join("p.toml"));
+    std::fs::write(&probes, PROBES.replace("function", "funktion")).unwrap();
+    let arguments = ["snapshot", "--all", "--probes", text(&probes), "-o", text(&file)];
+    let (code, _, said) = run(server.http, &arguments).await;
+    assert_eq!(code, 2, "{said}");
+    let place = format!("{}:3:1: probe orders: unknown key", text(&probes));
+    assert!(said.contains(&place) && said.contains("did you mean function?"), "{place}: {said}");
+
+    let order = |id: Uuid, probes: &str| {
+        json!({ "id": id, "within_ns": 60_000_000_000_u64, "probes": probes }).to_string()
+    };
+    let id = Uuid::now_v7();
+    let (status, answer) =
+        request(server.http, "POST", "/api/v1/orders", &order(id, "[[probe]]\nname = 7")).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(
+        answer.contains("the probes are wrong: line 1, column 1: ") && answer.contains("line 2, column 8: "),
+        "{answer}"
+    );
+    let long = order(id, &"#\n".repeat(200_000));
+    let (status, answer) = request(server.http, "POST", "/api/v1/orders", &long).await;
+    assert_eq!((status, answer.contains("at most 262144 bytes")), (400, true), "{answer}");
+    // The longest that may be, in JSON twice as long.
+    let longest = order(id, &"#\n".repeat(131_072));
+    assert_eq!(request(server.http, "POST", "/api/v1/orders", &longest).await.0, 202);
+    // Asked again it is the same order only with the same probes.
+    assert_eq!(request(server.http, "POST", "/api/v1/orders", &order(id, "")).await.0, 409);
+    assert_eq!(request(server.http, "POST", "/api/v1/orders", &longest).await.0, 200);
+    let events = events(server.http, id).await;
+    assert_eq!(events.last().unwrap()["phase"], "committed", "{events:?}");
+    assert_eq!(snapshots(data.path()).len(), 1);
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_kept_is_listed_fetched_and_deleted() {
     let (data, out) = (folder(), folder());

@@ -166,10 +166,14 @@ async fn a_coordinator_that_stays_away_can_be_given_up() {
     serve.signal(Signal::SIGKILL);
     drop(serve);
     client.until("trying again");
+    // It does, and says it once: of a connection that broke, and of one that is refused.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     client.signal(Signal::SIGINT);
     let (code, said) =
         tokio::task::spawn_blocking(move || (client.end(), client.said.clone())).await.unwrap();
     assert_eq!(code, Some(130), "{said}");
     assert!(said.contains(" may go on: ") && said.ends_with("no file was written\n"), "{said}");
+    let tries = said.lines().filter(|line| line.contains("trying again")).count();
+    assert!((1..=3).contains(&tries), "{said}");
     assert_eq!(files_in(out.path()).len(), 0);
 }

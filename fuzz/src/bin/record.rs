@@ -25,7 +25,7 @@ fn main() {
     let frozen = freeze(&process::find(pid).unwrap(), Duration::from_secs(5)).expect("it can be frozen");
     let recorder = Recorder { memory: frozen.memory(), read: Mutex::default() };
     let runtime = Runtime::locate(&build, &recorder, bias).expect("its runtime is found");
-    gather(&runtime, &recorder, frozen.threads(), &Expected::default(), &|| frozen.is_frozen());
+    gather(&runtime, &recorder, frozen.threads(), &Expected::default(), None, &|| frozen.is_frozen());
     let threads = frozen.threads().to_vec();
     let recorder = recorder.read.into_inner().unwrap();
     frozen.resume();

@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use stillframe_golang::build::Build;
+use stillframe_golang::build::{Build, BuildError};
 use stillframe_golang::decode::decode;
-use stillframe_golang::executable::Bytes;
+use stillframe_golang::executable::{Bytes, Executable};
 use stillframe_golang::gather::{Expected, gather, thread_records};
+use stillframe_golang::libraries::go_libraries;
 use stillframe_golang::memory::Memory;
+use stillframe_golang::probing::Probing;
 use stillframe_golang::runtime::Runtime;
+use stillframe_target::clock::realtime_ns;
 use stillframe_target::core::CoreFile;
 use stillframe_target::executable::Identity;
 use stillframe_target::freeze::{Ended, FreezeError};
@@ -21,6 +24,7 @@ use stillframe_wire::facts::{PauseWindow, ProcessFacts};
 use crate::convert::{self, About};
 use crate::error::CaptureError;
 use crate::policy::Policy;
+use crate::probes::Probes;
 use crate::scrub;
 
 /// The budget of a target with few goroutines; see [`default_budget`].
@@ -99,7 +103,7 @@ impl Captures {
     ) -> Result<ProcessFacts, CaptureError> {
         match source {
             Source::Pid(pid) => self.process(*pid, options, progress),
-            Source::Core { core, exe } => core_file(core, exe, progress),
+            Source::Core { core, exe } => core_file(core, exe, options, progress),
         }
     }
 
@@ -126,11 +130,23 @@ impl Captures {
         let default = || policy.bound_pause(default_budget(runtime.goroutine_count(target.memory())));
         let budget = options.max_pause.unwrap_or_else(default);
         let expected = thread_records(&runtime, target.memory());
+        let probes = Probes::parse(&options.probes, policy)?;
+        let program = convert::program(&exe);
+        let order = probes.order(&program, policy);
+        let mut probing = Probing::new(&runtime, &order);
+        if let Some(probing) = &mut probing {
+            probing.warm(target.memory(), &expected);
+        }
 
         progress(Phase::Freezing);
         let frozen = freeze_all(&target, budget)?;
         progress(Phase::Reading);
-        let gathered = gather(&runtime, frozen.memory(), frozen.threads(), &expected, &|| frozen.is_frozen());
+        if let Some(probing) = &mut probing {
+            probing.stands_at(realtime_ns());
+        }
+        let still = || frozen.is_frozen();
+        let gathered =
+            gather(&runtime, frozen.memory(), frozen.threads(), &expected, probing.as_mut(), &still);
         let threads = frozen.threads().to_vec();
         let gone = frozen.memory().is_gone();
         let pause = frozen.resume().map_err(|error| CaptureError::of_freezer(pid, error))?;
@@ -143,6 +159,7 @@ impl Captures {
             return Err(CaptureError::NothingInBudget { pid, budget_ms: budget.as_millis() });
         }
         let goroutines = decode(&runtime, gathered, &threads, Some(pause.frozen_monotonic_ns));
+        let captured = probing.map(Probing::finish).unwrap_or_default();
         let about = About {
             pid,
             ns_pid: process.ns_pid,
@@ -153,7 +170,7 @@ impl Captures {
             threads: threads.len() as u32,
             pause: Some(pause),
         };
-        Ok(convert::process(about, &build, goroutines))
+        Ok(convert::process(about, &build, goroutines, captured))
     }
 
     /// Reads the executable of a target that will be captured, so that the capture need not.
@@ -190,12 +207,23 @@ impl Captures {
             return Ok(Arc::clone(build));
         }
         let bytes: Bytes = Arc::new(executable.read(0, executable.length())?);
-        let build =
-            Build::read(bytes).map_err(|source| CaptureError::Build { pid, exe: exe.to_owned(), source })?;
+        let build = Build::read(Arc::clone(&bytes)).map_err(|source| match go_library(target, bytes) {
+            Some(library) if source == BuildError::NotGo => {
+                CaptureError::GoLibrary { pid, exe: exe.to_owned(), library }
+            }
+            _ => CaptureError::Build { pid, exe: exe.to_owned(), source },
+        })?;
         let build = Arc::new(build);
         known().insert(identity, Arc::clone(&build));
         Ok(build)
     }
+}
+
+/// A library with a Go runtime that a program has loaded which is not Go itself.
+fn go_library(target: &Target, exe: Bytes) -> Option<String> {
+    let executable = Executable::parse(exe).ok()?;
+    let bias = executable.load_bias(target.auxiliary().ok()?.entry()?);
+    go_libraries(&executable, target.memory(), bias).into_iter().next().map(|library| library.name)
 }
 
 /// What fails on a process that ends or becomes another program meanwhile fails because of that.
@@ -230,7 +258,12 @@ fn freeze_all(target: &Target, budget: Duration) -> Result<FrozenTarget, Capture
 }
 
 /// A core file: it stands still by itself.
-fn core_file(core: &Path, exe: &Path, progress: &mut dyn FnMut(Phase)) -> Result<ProcessFacts, CaptureError> {
+fn core_file(
+    core: &Path,
+    exe: &Path,
+    options: &Options,
+    progress: &mut dyn FnMut(Phase),
+) -> Result<ProcessFacts, CaptureError> {
     progress(Phase::ReadingExecutable);
     let bytes = std::fs::read(exe).map_err(|source| CaptureError::File { path: exe.to_owned(), source })?;
     let build = Build::read(Arc::new(bytes))
@@ -244,7 +277,17 @@ fn core_file(core: &Path, exe: &Path, progress: &mut dyn FnMut(Phase)) -> Result
         CaptureError::OtherExecutable { core: core.to_owned(), exe: exe.to_owned(), source }
     })?;
     progress(Phase::Reading);
-    let gathered = gather(&runtime, &memory, file.threads(), &Expected::default(), &|| true);
+    let name = exe.to_string_lossy().into_owned();
+    let probes = Probes::parse(&options.probes, &options.policy)?;
+    let program = convert::program(&name);
+    let order = probes.order(&program, &options.policy);
+    let mut probing = Probing::new(&runtime, &order);
+    if let Some(probing) = &mut probing {
+        // A core does not say when it was written; its file does, about.
+        probing.stands_at(file.pause().map_or_else(|| written_unix_ns(core), |pause| pause.frozen_start_ns));
+    }
+    let gathered =
+        gather(&runtime, &memory, file.threads(), &Expected::default(), probing.as_mut(), &|| true);
     progress(Phase::Decoding(None));
     let goroutines = decode(&runtime, gathered, file.threads(), file.pause().map(|p| p.frozen_monotonic_ns));
     // The note that names it is missing in damaged cores.
@@ -254,12 +297,19 @@ fn core_file(core: &Path, exe: &Path, progress: &mut dyn FnMut(Phase)) -> Result
         ns_pid: pid,
         started_unix_ns: None,
         container_id: None,
-        exe: exe.to_string_lossy().into_owned(),
+        exe: name,
         cmdline: String::new(),
         threads: file.threads().len() as u32,
         pause: file.pause(),
     };
-    Ok(convert::process(about, &build, goroutines))
+    let captured = probing.map(Probing::finish).unwrap_or_default();
+    Ok(convert::process(about, &build, goroutines, captured))
+}
+
+fn written_unix_ns(file: &Path) -> i64 {
+    let written = std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok();
+    let since = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since.and_then(|since| i64::try_from(since.as_nanos()).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -3,11 +3,14 @@
 use stillframe_golang::build::Build;
 use stillframe_golang::decode::{self, Goroutines};
 use stillframe_golang::package::{Distribution, of_function};
+use stillframe_golang::probing::Captured;
 use stillframe_target::freeze::Pause;
 use stillframe_wire::facts::{
     Completeness, Frame, Function, Gap, GoStatement, Goroutine, PauseWindow, ProcessFacts, Stack,
 };
 use stillframe_wire::limits::ARGUMENTS_BYTES_MAX;
+
+use crate::values;
 
 /// What is known of a process beside its goroutines.
 pub(crate) struct About {
@@ -21,7 +24,13 @@ pub(crate) struct About {
     pub(crate) pause: Option<Pause>,
 }
 
-pub(crate) fn process(about: About, build: &Build, goroutines: Goroutines) -> ProcessFacts {
+pub(crate) fn process(
+    about: About,
+    build: &Build,
+    goroutines: Goroutines,
+    captured: Captured,
+) -> ProcessFacts {
+    let values = values::convert(captured, &goroutines.goroutines);
     let info = &build.identity.info;
     let files = goroutines.files;
     let file = |f: &decode::SourceFunction| files.get(f.file as usize).map_or("", String::as_str);
@@ -62,6 +71,8 @@ pub(crate) fn process(about: About, build: &Build, goroutines: Goroutines) -> Pr
     // A gap in one goroutine is a row of its own; the process is partial when it is not known what is missing.
     let of_process = gaps.iter().find(|g| g.goid.is_none() || g.reason == "budget");
     let reason = of_process.map(|g| format!("{}: {}", g.what, g.reason));
+    // What a probe asked for in vain is not missing from the process.
+    gaps.extend(values.gaps);
     ProcessFacts {
         pid: about.pid,
         ns_pid: about.ns_pid,
@@ -83,9 +94,9 @@ pub(crate) fn process(about: About, build: &Build, goroutines: Goroutines) -> Pr
         stacks: goroutines.stacks.into_iter().map(stack).collect(),
         go_statements: goroutines.go_statements.into_iter().map(go_statement).collect(),
         goroutines: converted,
-        types: Vec::new(),
-        probe_tables: Vec::new(),
-        probe_rows: Vec::new(),
+        types: values.types,
+        probe_tables: values.tables,
+        probe_rows: values.rows,
         gaps,
     }
 }

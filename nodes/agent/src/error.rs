@@ -22,6 +22,10 @@ pub enum CaptureError {
     KernelThread { pid: u32 },
     #[error("pid {pid} ({exe}): {source}")]
     Build { pid: u32, exe: String, source: BuildError },
+    #[error(
+        "pid {pid} ({exe}): not a Go executable, and the Go runtime of the library {library} (-buildmode=c-shared) is not captured: Stillframe captures programs whose executable is Go"
+    )]
+    GoLibrary { pid: u32, exe: String, library: String },
     #[error(transparent)]
     Executable(#[from] ExecutableError),
     #[error("pid {pid}: {source}")]
@@ -33,6 +37,8 @@ pub enum CaptureError {
     Freezer { pid: u32, source: FreezerError },
     #[error("pid {pid}: no freezer was started; report this as a bug")]
     NoFreezer { pid: u32 },
+    #[error("the probes of the order: {what}")]
+    Probes { what: String },
     #[error("pid {pid}: {against}")]
     Policy { pid: u32, against: Against },
     #[error("pid {pid}: it ended during the capture")]
@@ -87,7 +93,10 @@ impl CaptureError {
             }
             CaptureError::Build { source, .. } => of_build(source, ExitClass::NotGo),
             CaptureError::CoreBuild { source, .. } => of_build(source, ExitClass::BadFile),
-            CaptureError::Runtime { source: RuntimeError::OtherRuntime { .. }, .. } => ExitClass::Unsupported,
+            CaptureError::GoLibrary { .. }
+            | CaptureError::Runtime { source: RuntimeError::OtherRuntime { .. }, .. } => {
+                ExitClass::Unsupported
+            }
             CaptureError::File { .. } | CaptureError::Core(_) | CaptureError::OtherExecutable { .. } => {
                 ExitClass::BadFile
             }
@@ -100,6 +109,7 @@ impl CaptureError {
                 ExitClass::Permission
             }
             CaptureError::Executable(_)
+            | CaptureError::Probes { .. }
             | CaptureError::Runtime { .. }
             | CaptureError::Freeze(_)
             | CaptureError::Freezer { .. }

@@ -25,6 +25,8 @@ pub mod targets;
 
 mod convert;
 mod error;
+mod probes;
 mod scrub;
+mod values;
 
 pub use error::{CaptureError, ExitClass};

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stillframe_actors::glob;
+use stillframe_golang::probe::ProbeSet;
+use stillframe_golang::probe::problem::nearest;
 use stillframe_wire::limits::{PATTERN_BYTES_MAX, SELECTOR_PATTERNS_MAX};
 use thiserror::Error;
 use toml::Spanned;
@@ -29,8 +31,6 @@ const FILE_BYTES_MAX: u64 = 256 << 10;
 const PAUSE_MS: Range<u64> = 1..60_001;
 const KEYS: &[&str] = &["max_pause_ms", "programs", "redact", "values"];
 const REDACT_KEYS: &[&str] = &["field", "type"];
-/// As similar as a name must be to be meant (Jaro-Winkler).
-const SIMILAR: f64 = 0.7;
 
 /// Its default gives no values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,15 +187,16 @@ fn patterns(value: &Spanned<DeValue>) -> Result<Vec<String>, Wrong> {
 fn redaction(section: &Spanned<DeValue>) -> Result<String, Wrong> {
     let table = expect(section, "a section [[redact]]", DeValue::as_table)?;
     known_keys(table, REDACT_KEYS)?;
-    if table.is_empty() {
-        return Err(wrong(section, "a section [[redact]] has a `type`, a `field`, or both"));
-    }
     let mut text = "[[redact]]\n".to_owned();
     for (key, value) in table {
         let pattern = expect(value, "a pattern, such as \"**.Password\"", DeValue::as_str)?;
         text.push_str(&format!("{} = {}\n", key.get_ref(), toml_string(pattern)));
     }
-    Ok(text)
+    match ProbeSet::parse(&text) {
+        Ok(_) => Ok(text),
+        // Its place would be one of the text that is written here.
+        Err(errors) => Err(wrong(section, &errors.0[0].message)),
+    }
 }
 
 /// A basic string (TOML 1.0, "String").
@@ -218,11 +219,8 @@ fn known_keys(table: &DeTable, known: &[&str]) -> Result<(), Wrong> {
         if known.contains(&name) {
             continue;
         }
-        let nearest = known.iter().map(|known| (strsim::jaro_winkler(name, known), known));
-        let nearest = nearest.max_by(|(one, _), (other, _)| one.total_cmp(other));
-        let meant = nearest.filter(|(similarity, _)| *similarity >= SIMILAR);
-        let hint = match meant {
-            Some((_, known)) => format!("did you mean `{known}`?"),
+        let hint = match nearest(name, known.iter().copied()) {
+            Some(known) => format!("did you mean `{known}`?"),
             None => format!("there are {}", list(known)),
         };
         return Err(Wrong { at: key.span().start, what: format!("unknown key `{name}`; {hint}") });
@@ -297,17 +295,15 @@ mod tests {
 
     #[test]
     fn redactions_are_those_of_a_probe_set() {
-        let policy = of("[[redact]]\ntype = 'a.\"T\\'\n\n[[redact]]\nfield = \"**.\\u0007Token\"\n").unwrap();
+        let policy =
+            of("[[redact]]\ntype = '/a\\.\"T\"/'\n\n[[redact]]\nfield = \"/\\u0007Token/\"\n").unwrap();
         let text = policy.redactions();
-        assert_eq!(text, "[[redact]]\ntype = \"a.\\\"T\\\\\"\n[[redact]]\nfield = \"**.\\U00000007Token\"\n");
-        let again = DeTable::parse(text).unwrap();
-        let sections = again.get_ref()["redact"].get_ref().as_array().unwrap();
-        let pattern = |section: usize, key: &str| {
-            let table = sections[section].get_ref().as_table().unwrap();
-            table[key].get_ref().as_str().unwrap().to_owned()
-        };
-        assert_eq!(pattern(0, "type"), "a.\"T\\");
-        assert_eq!(pattern(1, "field"), "**.\u{7}Token");
+        let expected =
+            "[[redact]]\ntype = \"/a\\\\.\\\"T\\\"/\"\n[[redact]]\nfield = \"/\\U00000007Token/\"\n";
+        assert_eq!(text, expected);
+        let set = ProbeSet::parse(text).unwrap();
+        assert!(set.redactions[0].of_type.as_ref().unwrap().matches("a.\"T\""));
+        assert!(set.redactions[1].field.as_ref().unwrap().matches_field("a.B", "\u{7}Token"));
     }
 
     #[test]
@@ -324,7 +320,8 @@ mod tests {
             ("programs = ['']", "1:13: an empty pattern fits no program"),
             ("[redact]\ntype = 'x'", "1:1: expected sections [[redact]], found table"),
             ("[[redact]]\nfeild = 'x'", "2:1: unknown key `feild`; did you mean `field`?"),
-            ("[[redact]]", "1:1: a section [[redact]] has a `type`, a `field`, or both"),
+            ("[[redact]]", "1:1: nothing is said to be redacted"),
+            ("\n[[redact]]\nfield = 'Token'", "2:1: Token fits no field: fields go by package.Type.Field"),
             ("[[redact]]\ntype = 7", "2:8: expected a pattern, such as \"**.Password\", found integer"),
         ] {
             assert_eq!(of(text).unwrap_err(), expected, "{text}");

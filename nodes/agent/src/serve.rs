@@ -1,5 +1,6 @@
 //! `stillframe-node` and `stillframe node`: serve a coordinator until told to end.
 
+use std::io::IsTerminal;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -199,11 +200,17 @@ fn read_credentials(path: &PathBuf) -> anyhow::Result<Credentials> {
         .with_context(|| {
             format!("{}: the coordinator makes it: stillframe node-credentials --help", path.display())
         })?;
-    Credentials::from_pem(&pem).with_context(|| format!("{}", path.display()))
+    Credentials::from_pem(&pem).with_context(|| {
+        let path = path.display();
+        format!("{path}: it is no file that the coordinator makes: stillframe node-credentials --help")
+    })
 }
 
 fn log(json: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     if json { builder.json().init() } else { builder.with_target(false).init() }
 }

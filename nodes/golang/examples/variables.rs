@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (Some(file), Some(function)) = (arguments.next(), arguments.next()) else {
         return Err("usage: variables FILE FUNCTION".into());
     };
+    // SAFETY of the figures: a file that is read whole would count as memory; nodes map it.
     let bytes: Bytes = Arc::new(std::fs::read(file)?);
     let start = Instant::now();
     let lap = |what: &str| eprintln!("{:7} ms  {what} ({})", start.elapsed().as_millis(), peak_memory());
@@ -42,6 +43,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     lap("variables");
+    println!("similar to runtime.gg: {:?}", debug.similar("runtime.gg")?);
+    lap("all types looked through");
+    let kept = debug.type_index_bytes()?;
+    lap("type index as bytes");
+    println!("type index: {} bytes", kept.len());
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use crate::memory::{Image, Memory};
 use crate::records::{GRecord, MRecord, Status};
 use crate::runtime::Runtime;
 use crate::start::{NO_THREAD, Running, Start, lowest_stack_pointer, stack_pointer, start};
+use crate::steps::Steps;
 use crate::thread::{Registers, Thread};
 use crate::traceback::{Header, is_shown, is_system};
 use crate::unwind::{FRAMES_MAX, PhysicalFrame, Stack, StackBytes, Stop, frame_pointers_agree, unwind};
@@ -177,6 +178,7 @@ struct Site {
 
 struct Decoder<'a> {
     runtime: &'a Runtime<'a>,
+    steps: Steps<'a>,
     image: &'a Image,
     threads: &'a [Thread],
     now: Option<i64>,
@@ -224,6 +226,7 @@ impl<'a> Decoder<'a> {
         let show_labels = variables.traceback_labels.and_then(word) == Some(1);
         Decoder {
             runtime,
+            steps: Steps::new(&runtime.functions),
             image,
             threads,
             now,
@@ -290,6 +293,10 @@ impl<'a> Decoder<'a> {
         let on_thread = matches!(g.status, Status::Running | Status::Syscall);
         let lossy = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
         let created_by = self.created_by(g);
+        if created_by.is_none() && g.go_pc != 0 {
+            let reason = format!("program counter {:#x} of its go statement is in no Go function", g.go_pc);
+            self.miss(Some(g.goid), "creator", reason);
+        }
         let start_function = start.map(|f| self.function(&f));
         self.goroutines.push(Goroutine {
             goid: g.goid,
@@ -373,7 +380,7 @@ impl<'a> Decoder<'a> {
             _ if thread_unknown => Stop::NoStart(NO_THREAD),
             Err(why) => Stop::NoStart(why),
             Ok(start) => {
-                let stop = unwind(&runtime.functions, runtime.architecture(), &stack, start, &mut frames);
+                let stop = unwind(&self.steps, runtime.architecture(), &stack, start, &mut frames);
                 self.check_frame_pointers(g, start, &stack, &frames, &stop);
                 match stop {
                     Stop::Unreadable(_) if bytes.is_err() && self.cut => Stop::Budget,
@@ -517,6 +524,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn finish(mut self) -> Goroutines {
+        self.missing.extend(self.runtime.missing.iter().cloned());
         if let Some(why) = &self.runtime.threads_unknown {
             self.miss(
                 None,

@@ -80,6 +80,8 @@ pub struct Executable {
     /// Where a process begins.
     pub entry: u64,
     pub segments: Vec<Segment>,
+    /// Address and length of what the dynamic loader is told (PT_DYNAMIC), of one that has one.
+    pub(crate) dynamic: Option<(u64, u64)>,
     sections: Vec<(String, Section)>,
     /// The GNU build id, in hexadecimal.
     pub gnu_build_id: Option<String>,
@@ -120,6 +122,11 @@ impl Executable {
                 writable: p.p_flags.get(LittleEndian).0 & elf::PF_W.0 != 0,
             })
             .collect();
+        let dynamic = file
+            .elf_program_headers()
+            .iter()
+            .find(|p| p.p_type.get(LittleEndian) == elf::PT_DYNAMIC)
+            .map(|p| (p.p_vaddr.get(LittleEndian), p.p_memsz.get(LittleEndian)));
         let sections = file
             .sections()
             .filter_map(|s| {
@@ -134,7 +141,16 @@ impl Executable {
             .filter(|id| !id.is_empty() && id.len() <= 64)
             .map(|id| id.iter().map(|b| format!("{b:02x}")).collect());
         drop(file);
-        Ok(Executable { bytes, architecture, position_independent, entry, segments, sections, gnu_build_id })
+        Ok(Executable {
+            bytes,
+            architecture,
+            position_independent,
+            entry,
+            segments,
+            dynamic,
+            sections,
+            gnu_build_id,
+        })
     }
 
     pub fn section(&self, name: &str) -> Option<Section> {

@@ -4,9 +4,9 @@
 //! Layout, equal in Go 1.21 to 1.27 (`internal/abi/symtab.go`, `runtime/symtab.go`, `cmd/link/internal/ld/pcln.go`):
 //! a header of magic number, smallest instruction length and pointer size, then 8-byte words: function count, file
 //! count, text start (0 since 1.26), and the offsets of function names, compilation units, files, pc tables and
-//! functions. Everything here is taken from the file of the executable, never from a process.
+//! functions. The program's is taken from its file, never from a process; those of plugins are (`modules.rs`).
 //!
-//! Program counters in this module are offsets from the start of the Go text (`moduledata.text`).
+//! Program counters in this module are offsets from the start of the program's Go text (`moduledata.text`).
 
 use std::ops::Range;
 
@@ -15,6 +15,7 @@ use thiserror::Error;
 use crate::bytes::{i32_at, offset, u8_at, u32_at, u64_at, varint};
 use crate::dwarf::{Call, Evidence, StackObject};
 use crate::executable::Executable;
+use crate::modules::Functions;
 use crate::version::FunctionKind;
 
 /// The second is that of position-independent executables up to Go 1.25.
@@ -70,6 +71,9 @@ const FUNCDATA_INLINE_TREE: u8 = 3;
 const FUNCDATA_ARGUMENT_INFO: u8 = 5;
 const FUNCDATA_ARGUMENT_LIVE_INFO: u8 = 6;
 
+/// `sys.PCQuantum` of arm64 (internal/runtime/sys/consts_arm64.go); it is 1 on amd64.
+const INSTRUCTION_LENGTH_ARM64: u64 = 4;
+
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum FunctionTableError {
     #[error("the executable has no Go function table (.gopclntab)")]
@@ -98,6 +102,8 @@ pub struct FunctionTable {
 /// One function of the table (`runtime._func`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Function {
+    /// Which of `Functions`' modules it is of.
+    pub(crate) module: u32,
     /// Offset in `FunctionTable::functions`.
     at: usize,
     /// From the start of the Go text.
@@ -158,15 +164,25 @@ pub struct ArgumentInfo<'a> {
     pub(crate) liveness: Option<&'a [u8]>,
 }
 
-/// The table together with what it points into: enough for every question.
+/// The table of one module together with what it points into: enough for every question.
 #[derive(Clone, Copy)]
-pub struct Functions<'a> {
-    table: &'a FunctionTable,
-    bytes: &'a [u8],
-    executable: &'a Executable,
-    /// `moduledata.gofunc`, as an address of the file.
-    function_data: u64,
-    minor: u32,
+pub(crate) struct ModuleFunctions<'a> {
+    pub(crate) table: &'a FunctionTable,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) data: FunctionData<'a>,
+    pub(crate) module: u32,
+    /// Where the module's text begins, from the start of the program's.
+    pub(crate) start: u64,
+    pub(crate) minor: u32,
+}
+
+/// The read-only data that the compiler attached to functions.
+#[derive(Clone, Copy)]
+pub(crate) enum FunctionData<'a> {
+    /// In an executable, from this address of the file on: `moduledata.gofunc`.
+    File(&'a Executable, u64),
+    /// All of it.
+    Bytes(&'a [u8]),
 }
 
 impl FunctionTable {
@@ -272,11 +288,12 @@ impl FunctionTable {
         minor: u32,
     ) -> Option<Functions<'a>> {
         let bytes = self.bytes(executable)?;
-        Some(Functions { table: self, bytes, executable, function_data, minor })
+        let data = FunctionData::File(executable, function_data);
+        Some(Functions::new(ModuleFunctions { table: self, bytes, data, module: 0, start: 0, minor }))
     }
 }
 
-impl<'a> Functions<'a> {
+impl<'a> ModuleFunctions<'a> {
     fn part(&self, part: &Range<usize>) -> &'a [u8] {
         &self.bytes[part.clone()]
     }
@@ -287,14 +304,19 @@ impl<'a> Functions<'a> {
         Some((u32_at(functions, 8 * index)?, u32_at(functions, 8 * index + 4)?))
     }
 
+    /// All functions, by their entries.
+    pub fn all(&self) -> impl Iterator<Item = Function> {
+        (0..self.table.function_count).filter_map(|index| self.find(u64::from(self.pair(index)?.0)))
+    }
+
     /// The length of the Go text that the table covers.
-    pub fn text_length(&self) -> u64 {
+    pub(crate) fn text_length(&self) -> u64 {
         self.pair(self.table.function_count).map_or(0, |(end, _)| u64::from(end))
     }
 
     /// The function that `pc` is in.
-    pub fn find(&self, pc: u64) -> Option<Function> {
-        let pc = u32::try_from(pc).ok()?;
+    pub(crate) fn find(&self, pc: u64) -> Option<Function> {
+        let pc = u32::try_from(pc.checked_sub(self.start)?).ok()?;
         let (mut low, mut high) = (0, self.table.function_count);
         if pc < self.pair(0)?.0 || pc >= self.pair(high)?.0 {
             return None;
@@ -304,12 +326,18 @@ impl<'a> Functions<'a> {
             let middle = low + (high - low) / 2;
             if self.pair(middle)?.0 <= pc { low = middle } else { high = middle }
         }
-        let (entry, at) = self.pair(low)?;
+        self.function(low)
+    }
+
+    /// Function number `index`.
+    fn function(&self, index: usize) -> Option<Function> {
+        let (entry, at) = self.pair(index)?;
         let at = usize::try_from(at).ok()?;
         let f = self.part(&self.table.functions).get(at..)?;
         let function = Function {
+            module: self.module,
             at,
-            entry: u64::from(entry),
+            entry: self.start.checked_add(u64::from(entry))?,
             name: u32_at(f, 4)?,
             pcsp: u32_at(f, 16)?,
             pcfile: u32_at(f, 20)?,
@@ -325,7 +353,7 @@ impl<'a> Functions<'a> {
         (u32_at(f, 0) == Some(entry)).then_some(function)
     }
 
-    pub fn name(&self, function: &Function) -> &'a str {
+    pub(crate) fn name(&self, function: &Function) -> &'a str {
         self.name_at(function.name)
     }
 
@@ -360,7 +388,7 @@ impl<'a> Functions<'a> {
     }
 
     /// Bytes that `function` has pushed when it stands at `pc`, without the return address.
-    pub fn stack_delta(&self, function: &Function, pc: u64) -> Option<u64> {
+    pub(crate) fn stack_delta(&self, function: &Function, pc: u64) -> Option<u64> {
         u64::try_from(self.pc_value(function, function.pcsp, pc)?).ok()
     }
 
@@ -372,22 +400,37 @@ impl<'a> Functions<'a> {
         self.pc_value(function, u32_at(self.part(&self.table.functions), at)?, pc)
     }
 
-    /// The read-only data that the compiler attached to a function, up to the end of its segment.
-    fn funcdata(&self, function: &Function, table: u8) -> Option<&'a [u8]> {
+    /// How many bytes of data the functions' entries reach into: where the last one begins.
+    pub(crate) fn data_begins_within(&self) -> u64 {
+        let tables = [FUNCDATA_INLINE_TREE, FUNCDATA_ARGUMENT_INFO, FUNCDATA_ARGUMENT_LIVE_INFO];
+        let functions = (0..self.table.function_count).filter_map(|index| self.function(index));
+        let offsets = functions.flat_map(|f| tables.map(|table| self.funcdata_offset(&f, table)));
+        offsets.flatten().max().map_or(0, |last| u64::from(last) + 1)
+    }
+
+    fn funcdata_offset(&self, function: &Function, table: u8) -> Option<u32> {
         if table >= function.funcdata_count {
             return None;
         }
         let skip = (function.pcdata_count as usize).checked_add(usize::from(table))?.checked_mul(4)?;
         let at = function.at.checked_add(FUNCTION_FIXED_BYTES)?.checked_add(skip)?;
         let data = u32_at(self.part(&self.table.functions), at)?;
-        if data == u32::MAX {
-            return None;
+        (data != u32::MAX).then_some(data)
+    }
+
+    /// The read-only data that the compiler attached to a function, up to the end of its segment.
+    fn funcdata(&self, function: &Function, table: u8) -> Option<&'a [u8]> {
+        let offset = self.funcdata_offset(function, table)?;
+        match self.data {
+            FunctionData::File(executable, start) => {
+                executable.from_address(start.checked_add(u64::from(offset))?)
+            }
+            FunctionData::Bytes(bytes) => bytes.get(usize::try_from(offset).ok()?..),
         }
-        self.executable.from_address(self.function_data.checked_add(u64::from(data))?)
     }
 
     /// File and line of the instruction at `pc`, in the innermost inlined call.
-    pub fn position(&self, function: &Function, pc: u64) -> (&'a str, i32) {
+    pub(crate) fn position(&self, function: &Function, pc: u64) -> (&'a str, i32) {
         let line = self.pc_value(function, function.pcline, pc).unwrap_or(0);
         (self.file(function, pc).unwrap_or("?"), line)
     }
@@ -400,7 +443,7 @@ impl<'a> Functions<'a> {
     }
 
     /// The calls that the instruction at `pc` stands in, innermost first; the last one is `function` itself.
-    pub fn logical_frames(&self, function: &Function, pc: u64) -> Vec<LogicalFrame<'a>> {
+    pub(crate) fn logical_frames(&self, function: &Function, pc: u64) -> Vec<LogicalFrame<'a>> {
         let mut frames = Vec::with_capacity(1);
         let tree = self.funcdata(function, FUNCDATA_INLINE_TREE);
         let mut pc = pc;
@@ -433,7 +476,7 @@ impl<'a> Functions<'a> {
 
     /// What makes the variables of the frames at `pc` believable; `text`: where the Go text starts, as an address of the
     /// file.
-    pub fn evidence(&self, function: &Function, pc: u64, text: u64) -> Evidence {
+    pub(crate) fn evidence(&self, function: &Function, pc: u64, text: u64) -> Evidence {
         let mut calls = Vec::with_capacity(1);
         let tree = self.funcdata(function, FUNCDATA_INLINE_TREE);
         let mut pc = pc;
@@ -463,7 +506,8 @@ impl<'a> Functions<'a> {
         let records = data.get(8..8 + count * STACK_OBJECT_BYTES)?.chunks_exact(STACK_OBJECT_BYTES);
         // Offsets of locals count from where the frame's variables end (`varp`): below the saved frame pointer, which
         // is below the return address where calls leave that on the stack.
-        let variables_end = if self.executable.architecture.uses_link_register() { -8 } else { -16 };
+        let uses_link_register = self.table.instruction_length() == INSTRUCTION_LENGTH_ARM64;
+        let variables_end = if uses_link_register { -8 } else { -16 };
         records
             .map(|record| {
                 let offset = i64::from(i32_at(record, 0)?);
@@ -485,19 +529,14 @@ impl<'a> Functions<'a> {
         })
     }
 
-    pub fn argument_info(&self, function: &Function) -> Option<ArgumentInfo<'a>> {
+    pub(crate) fn argument_info(&self, function: &Function) -> Option<ArgumentInfo<'a>> {
         let program = self.funcdata(function, FUNCDATA_ARGUMENT_INFO)?;
         Some(ArgumentInfo { program, liveness: self.funcdata(function, FUNCDATA_ARGUMENT_LIVE_INFO) })
     }
 
     /// Where in `ArgumentInfo::liveness` the bits for `pc` stand; 0 or less: all live.
-    pub fn argument_liveness_index(&self, function: &Function, pc: u64) -> i32 {
+    pub(crate) fn argument_liveness_index(&self, function: &Function, pc: u64) -> i32 {
         self.pcdata(function, PCDATA_ARGUMENT_LIVE_INDEX, pc).unwrap_or(-1)
-    }
-
-    /// Which version's numbers the functions' kinds are.
-    pub fn minor(&self) -> u32 {
-        self.minor
     }
 }
 

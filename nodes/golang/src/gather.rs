@@ -9,9 +9,10 @@ use std::collections::HashMap;
 use crate::bytes::u64_at;
 use crate::labels;
 use crate::memory::{Image, Memory, Range, Segment};
+use crate::probing::{Probing, Standing};
 use crate::records::{GRecord, MRecord, Status};
 use crate::runtime::Runtime;
-use crate::start::{Running, lowest_stack_pointer, stack_pointer};
+use crate::start::{Running, lowest_stack_pointer, stack_pointer, start};
 use crate::thread::Thread;
 use crate::unwind::StackBytes;
 
@@ -208,12 +209,13 @@ pub fn gather(
     memory: &dyn Memory,
     threads: &[Thread],
     expected: &Expected,
+    probing: Option<&mut Probing<'_>>,
     still: &dyn Fn() -> bool,
 ) -> Gathered {
     let mut gatherer = Gatherer::new(memory, still);
     let mut found = (Vec::new(), Vec::new());
     // A missing first round leaves everything empty, which `decode` reports.
-    let _ = gather_into(runtime, &mut gatherer, threads, expected, &mut found);
+    let _ = gather_into(runtime, &mut gatherer, threads, expected, probing, &mut found);
     Gathered { rounds: gatherer.rounds, goroutines: found.0, threads: found.1, cut: gatherer.cut }
 }
 
@@ -222,6 +224,7 @@ fn gather_into(
     gatherer: &mut Gatherer<'_>,
     threads: &[Thread],
     expected: &Expected,
+    probing: Option<&mut Probing<'_>>,
     found: &mut (Vec<u64>, Vec<u64>),
 ) -> Option<()> {
     let layouts = &runtime.build.layouts;
@@ -274,24 +277,23 @@ fn gather_into(
         .collect();
 
     let alive = || gs.iter().filter(|g| g.status.is_alive());
+    let running = |g: &GRecord| {
+        let m = ms.get(&g.m).filter(|m| m.current_g == g.address)?;
+        let registers = registers(m);
+        let bytes = signal_stacks.get(&m.address);
+        let signal_stack =
+            registers.zip(bytes).map(|(r, bytes)| StackBytes { address: stack_pointer(runtime, r), bytes });
+        Some(Running { m, registers, signal_stack })
+    };
     let stack_of = |g: &GRecord| {
-        let m = ms.get(&g.m).filter(|m| m.current_g == g.address);
-        let running = m.map(|m| {
-            let registers = registers(m);
-            let bytes = signal_stacks.get(&m.address);
-            let signal_stack = registers
-                .zip(bytes)
-                .map(|(r, bytes)| StackBytes { address: stack_pointer(runtime, r), bytes });
-            Running { m, registers, signal_stack }
-        });
-        let sp = lowest_stack_pointer(runtime, g, running.as_ref())?;
+        let sp = lowest_stack_pointer(runtime, g, running(g).as_ref())?;
         Some(stack_range(sp, g.stack_hi))
     };
     let on_thread = |g: &&GRecord| matches!(g.status, Status::Running | Status::Syscall);
-    gatherer.rounds(alive().filter(on_thread).filter_map(stack_of).collect());
+    let of_running = gatherer.rounds(alive().filter(on_thread).filter_map(stack_of).collect());
     let mut stacks: Vec<Range> = alive().filter(|g| !on_thread(g)).filter_map(stack_of).collect();
     stacks.sort_unstable();
-    gatherer.rounds(stacks);
+    let of_others = gatherer.rounds(stacks);
 
     labels::gather(gatherer, runtime.build.minor, alive().map(|g| g.labels));
     let bubbles: Vec<u64> = alive().map(|g| g.bubble).filter(|&b| b != 0).collect();
@@ -301,6 +303,22 @@ fn gather_into(
             // Go 1.24: the id is that of the group's root goroutine, which is in `allgs`.
             gatherer.structures(&ids, layouts.g.size, |_, _| Some(()));
         }
+    }
+    if let Some(probing) = probing {
+        let stacks: HashMap<Range, &[u8]> =
+            gatherer.read(of_running).chain(gatherer.read(of_others)).collect();
+        let standing = |g: &GRecord| {
+            // What is saved of a goroutine on an unknown thread is of an earlier time.
+            let known = g.status != Status::Running || g.m == 0 || ms.contains_key(&g.m);
+            let range = stack_of(g).filter(|_| known && g.sched_g == g.address)?;
+            let bytes = StackBytes { address: range.address, bytes: stacks.get(&range)? };
+            let running = running(g);
+            let start = start(runtime, g, running.as_ref()).ok()?;
+            Some(Standing { g: g.clone(), start, registers: running.and_then(|r| r.registers), bytes })
+        };
+        let standing: Vec<Standing<'_>> = alive().filter_map(standing).collect();
+        let whole = probing.read(&standing, gatherer.memory, gatherer.still);
+        gatherer.cut |= !whole;
     }
     Some(())
 }

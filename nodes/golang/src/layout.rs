@@ -86,12 +86,15 @@ mirror! {
         gopc: "gopc",
         startpc: "startpc",
         labels: "labels",
+        waiting: "waiting",
     } where {
         // 1.24.
         sync_group: "syncGroup",
         // 1.25 and later.
         bubble: "bubble",
         running_cleanups: "runningCleanups",
+        // 1.26 and later.
+        secret: "secret",
     }
 }
 
@@ -119,6 +122,11 @@ mirror! {
 }
 
 mirror! {
+    /// A goroutine in a queue of waiters (runtime/runtime2.go).
+    Sudog = "runtime.sudog" { elem: "elem", waitlink: "waitlink", c: "c" }
+}
+
+mirror! {
     /// What the linker tells the runtime of a module (runtime/symtab.go).
     ModuleData = "runtime.moduledata" {
         pc_header: "pcHeader",
@@ -127,6 +135,7 @@ mirror! {
         text: "text",
         etext: "etext",
         gofunc: "gofunc",
+        pclntable: "pclntable",
         next: "next",
         types: "types",
         etypes: "etypes",
@@ -154,6 +163,7 @@ mirror! {
 // @go size runtime.hchan.closed = 4
 
 // @go size runtime.moduledata.{pcHeader,minpc,text,etext,gofunc,next,types,etypes} = 8
+// @go size runtime.moduledata.pclntable = 24
 /// All of them, for one build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layouts {
@@ -162,6 +172,7 @@ pub(crate) struct Layouts {
     pub(crate) gobuf: Gobuf,
     pub(crate) stack: StackBounds,
     pub(crate) module_data: ModuleData,
+    pub(crate) sudog: Sudog,
     pub(crate) channel: Channel,
     /// `synctestBubble.id`.
     //
@@ -175,12 +186,13 @@ pub(crate) struct Layouts {
 
 impl Layouts {
     /// Names of the types whose layout is needed.
-    pub(crate) const TYPES: [&str; 8] = [
+    pub(crate) const TYPES: [&str; 9] = [
         "runtime.g",
         "runtime.m",
         "runtime.gobuf",
         "runtime.stack",
         "runtime.moduledata",
+        "runtime.sudog",
         "runtime.hchan",
         "runtime.synctestBubble",
         "runtime.synctestGroup",
@@ -197,6 +209,7 @@ impl Layouts {
             gobuf: Gobuf::load(structures)?,
             stack: StackBounds::load(structures)?,
             module_data: ModuleData::load(structures)?,
+            sudog: Sudog::load(structures)?,
             channel: Channel::load(structures)?,
             bubble_id: field("runtime.synctestBubble", "id"),
             sync_group_root: field("runtime.synctestGroup", "root"),

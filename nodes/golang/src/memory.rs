@@ -14,7 +14,7 @@ pub struct Unreadable {
 }
 
 /// `length` bytes from `address`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Range {
     pub address: u64,
     pub length: usize,

@@ -106,6 +106,10 @@ pub(crate) struct GRecord {
     /// `bubble`, or `syncGroup` in Go 1.24.
     pub(crate) bubble: u64,
     pub(crate) running_cleanups: bool,
+    /// First of the `sudog`s that it waits with.
+    pub(crate) waiting: u64,
+    /// Inside `runtime/secret.Do`.
+    pub(crate) secret: bool,
 }
 
 impl GRecord {
@@ -117,6 +121,8 @@ impl GRecord {
     // @go size runtime.g.syncGroup = none (..1.23), 8 (1.24), none (1.25..)
     // @go size runtime.g.bubble = none (..1.24), 8 (1.25..)
     // @go size runtime.g.runningCleanups = none (..1.24), 1 (1.25..)
+    // @go size runtime.g.waiting = 8
+    // @go size runtime.g.secret = none (..1.25), 4 (1.26..)
     // @go size runtime.gobuf.{sp,pc,g,lr,bp} = 8
     // @go size runtime.stack.{lo,hi} = 8
     pub(crate) fn parse(address: u64, bytes: &[u8], layouts: &Layouts) -> Option<Self> {
@@ -148,6 +154,8 @@ impl GRecord {
             labels: u64_at(bytes, g.labels)?,
             bubble: bubble.map_or(Some(0), |at| u64_at(bytes, at))?,
             running_cleanups: g.running_cleanups.map_or(Some(0), |at| u8_at(bytes, at))? != 0,
+            waiting: u64_at(bytes, g.waiting)?,
+            secret: g.secret.map_or(Some(0), |at| u32_at(bytes, at))? != 0,
         })
     }
 

@@ -4,9 +4,11 @@ use thiserror::Error;
 
 use crate::build::Build;
 use crate::bytes::u64_at;
+use crate::decode::Missing;
 use crate::executable::Architecture;
-use crate::function_table::Functions;
+use crate::libraries::{GoLibrary, go_libraries};
 use crate::memory::{Memory, Unreadable};
+use crate::modules::{Functions, Plugins};
 use crate::validation::{check_goroutines, check_threads};
 use crate::wait_reasons;
 
@@ -40,6 +42,8 @@ pub struct Runtime<'b> {
     pub(crate) wait_reasons: Vec<String>,
     /// Why what the runtime notes of its threads cannot be used.
     pub(crate) threads_unknown: Option<String>,
+    /// What else of the process is not known: plugins, other Go runtimes.
+    pub(crate) missing: Vec<Missing>,
 }
 
 impl<'b> Runtime<'b> {
@@ -58,7 +62,8 @@ impl<'b> Runtime<'b> {
         }
         let (text, end) = (field(layout.text)?, field(layout.etext)?);
         let function_data = field(layout.gofunc)?.wrapping_sub(bias);
-        let functions = build.functions(function_data).ok_or(OtherProgram("its function table is gone"))?;
+        let mut functions =
+            build.functions(function_data).ok_or(OtherProgram("its function table is gone"))?;
         if text > end || functions.text_length() > end - text {
             return Err(OtherProgram("its text is shorter than its function table"));
         }
@@ -66,10 +71,22 @@ impl<'b> Runtime<'b> {
         if types > types_end {
             return Err(OtherProgram("its types end before they begin"));
         }
+        let mut plugins = Plugins::read(memory, field(layout.next)?, layout, text, build.minor);
+        plugins.add_to(&mut functions);
+        let missing = missing(build, memory, bias, plugins);
         let wait_reasons = wait_reasons(build, memory, bias)?;
         let threads_unknown = None;
-        let mut runtime =
-            Runtime { build, functions, bias, text, types, types_end, wait_reasons, threads_unknown };
+        let mut runtime = Runtime {
+            build,
+            functions,
+            bias,
+            text,
+            types,
+            types_end,
+            wait_reasons,
+            threads_unknown,
+            missing,
+        };
         check_goroutines(&runtime, memory).map_err(|reason| RuntimeError::OtherRuntime {
             version: build.identity.info.version.to_string(),
             reason: reason.to_string(),
@@ -95,6 +112,23 @@ impl<'b> Runtime<'b> {
     pub(crate) fn architecture(&self) -> Architecture {
         self.build.identity.executable.architecture
     }
+}
+
+/// Plugins that could not be read, and libraries with a Go runtime of their own.
+fn missing(build: &Build, memory: &dyn Memory, bias: u64, plugins: Plugins) -> Vec<Missing> {
+    let libraries = go_libraries(&build.identity.executable, memory, bias);
+    let others =
+        libraries.into_iter().filter(|library| !plugins.texts.iter().any(|text| library.holds(*text)));
+    let of_other = |library: GoLibrary| Missing {
+        goid: None,
+        what: "goroutines",
+        reason: format!(
+            "{} has a Go runtime of its own (-buildmode=c-shared), whose goroutines are not captured",
+            library.name
+        ),
+    };
+    let of_plugin = |reason| Missing { goid: None, what: "plugin", reason };
+    others.map(of_other).chain(plugins.missing.into_iter().map(of_plugin)).collect()
 }
 
 /// `runtime.waitReasonStrings`: an array of Go strings.

@@ -63,7 +63,9 @@ fn link_register(runtime: &Runtime<'_>, registers: &Registers) -> u64 {
     if known { registers.general.get(30).copied().unwrap_or(0) } else { 0 }
 }
 
-/// The lowest stack pointer from which `g` may have to be unwound: where the reading of its stack starts.
+/// The lowest stack pointer from which `g` may have to be unwound: where the reading of its stack starts. Where there is a
+/// link register a function saves its caller's frame pointer one word below its own stack pointer (cmd/internal/obj/arm64,
+/// obj7.go, "Save frame pointer").
 pub(crate) fn lowest_stack_pointer(
     runtime: &Runtime<'_>,
     g: &GRecord,
@@ -80,11 +82,13 @@ pub(crate) fn lowest_stack_pointer(
     .flatten()
     .filter(|&sp| g.holds(sp))
     .min()
+    .map(|sp| if runtime.architecture().uses_link_register() { (sp - 8).max(g.stack_lo) } else { sp })
 }
 
 /// Why there is no start.
 pub(crate) const NO_THREAD: &str = "running on a thread whose record could not be read";
 pub(crate) const NO_REGISTERS: &str = "running on a thread whose registers could not be read";
+const IN_HANDLER: &str = "running on a thread that handles a signal; what it was doing before was not found";
 
 /// Rules A (running), B (in a system call) and C (all others).
 pub(crate) fn start(
@@ -112,13 +116,15 @@ pub(crate) fn start(
     let here =
         Start { pc: registers.pc, sp, lr: link_register(runtime, registers), exact: true, syscall: false };
     let here = if g.holds(sp) { Some(here) } else { None };
-    let interrupted =
-        || running.signal_stack.as_ref().and_then(|s| interrupted(runtime, registers.pc, sp, s));
-    match here.or(vdso).or_else(|| interrupted().filter(|start| g.holds(start.sp))) {
+    let interrupted = running.signal_stack.as_ref().map(|s| interrupted(runtime, registers.pc, sp, s));
+    let of_handler = interrupted.flatten().filter(|start| g.holds(start.sp));
+    match here.or(vdso).or(of_handler) {
         // `gogo` has put the goroutine's stack pointer back and is about to jump to its saved program counter.
         Some(start) if start.exact && in_gogo(runtime, start.pc) => Ok(Start { sp: start.sp, ..saved }),
         Some(start) => Ok(start),
         None if g.syscall_sp != 0 => Ok(syscall),
+        // What is saved of the goroutine may be of an earlier time.
+        None if interrupted == Some(None) => Err(IN_HANDLER),
         None => Ok(saved),
     }
 }
@@ -132,7 +138,7 @@ fn in_gogo(runtime: &Runtime<'_>, pc: u64) -> bool {
 }
 
 /// A thread on its signal stack: what it was doing when the signal came. The handler's outermost frame is
-/// `sigtramp`, and the kernel has put the interrupted registers right behind it (amd64).
+/// `sigtramp`, and the kernel has put the interrupted registers right behind it (amd64; not found on arm64).
 //
 // @go source runtime.{sigtramp,cgoSigtramp}
 fn interrupted(runtime: &Runtime<'_>, pc: u64, sp: u64, stack: &StackBytes<'_>) -> Option<Start> {

@@ -5,8 +5,9 @@
 
 use std::fmt::Write;
 
-use crate::function_table::{Function, Functions};
+use crate::function_table::Function;
 use crate::labels::Label;
+use crate::modules::Functions;
 use crate::records::{GRecord, Status};
 use crate::version::FunctionKind;
 

@@ -14,8 +14,10 @@
 use std::fmt;
 
 use crate::executable::Architecture;
-use crate::function_table::{Function, Functions};
+use crate::function_table::Function;
+use crate::modules::Functions;
 use crate::start::Start;
+use crate::steps::Steps;
 use crate::version::FunctionKind;
 
 /// Frames of one stack.
@@ -116,13 +118,13 @@ pub(crate) struct Stack<'a> {
 
 /// All frames from `start` on, innermost first, into `frames`.
 pub(crate) fn unwind(
-    functions: &Functions<'_>,
+    steps: &Steps<'_>,
     architecture: Architecture,
     stack: &Stack<'_>,
     start: Start,
     frames: &mut Vec<PhysicalFrame>,
 ) -> Stop {
-    let stop = walk(functions, architecture, stack, start, frames);
+    let stop = walk(steps, architecture, stack, start, frames);
     // A thread may be caught in a function that moves the stack pointer by hand. Behind it the walk is a guess, which
     // only reaching the noted top of the stack confirms.
     if stop != Stop::Complete
@@ -130,7 +132,7 @@ pub(crate) fn unwind(
         && let Some(first) = frames.first()
         && first.function.writes_stack_pointer()
     {
-        let name = functions.name(&first.function).to_owned();
+        let name = steps.functions.name(&first.function).to_owned();
         frames.truncate(1);
         return Stop::StackPointerWritten(name);
     }
@@ -138,7 +140,7 @@ pub(crate) fn unwind(
 }
 
 fn walk(
-    functions: &Functions<'_>,
+    steps: &Steps<'_>,
     architecture: Architecture,
     stack: &Stack<'_>,
     start: Start,
@@ -162,21 +164,20 @@ fn walk(
         if !(stack.lo < sp && sp <= stack.hi) {
             return Stop::OutsideStack(sp);
         }
-        let Some((offset, function)) = pc.checked_sub(stack.text).and_then(|o| Some((o, functions.find(o)?)))
-        else {
+        let Some((offset, step)) = pc.checked_sub(stack.text).and_then(|o| Some((o, steps.at(o)?))) else {
             return Stop::UnknownPc(pc);
         };
-        let name = || functions.name(&function).to_owned();
-        let delta = functions.stack_delta(&function, offset).filter(|_| function.has_frame_information());
+        let function = step.function;
+        let name = || steps.functions.name(&function).to_owned();
         let return_address = if link_register { 0 } else { 8 };
-        let frame_end = delta.and_then(|d| sp.checked_add(d)?.checked_add(return_address));
+        let frame_end = step.stack_delta.and_then(|d| sp.checked_add(d)?.checked_add(return_address));
         let call_pc = if exact || offset <= function.entry { offset } else { offset - 1 };
         frames.push(PhysicalFrame { function, pc: offset, call_pc, frame_end: frame_end.unwrap_or(sp) });
         let Some(frame_end) = frame_end else { return Stop::NoFrameInformation(name()) };
         if function.is_top_frame() {
             return if sp == stack.top_sp { Stop::Complete } else { Stop::NotAtTop };
         }
-        let kind = function.kind(functions.minor());
+        let kind = function.kind(steps.functions.minor());
         // `cgocallback` changes stacks, too, but takes care that both can be unwound through it.
         if function.writes_stack_pointer() && kind != FunctionKind::CgoCallback && !innermost {
             return Stop::StackPointerWritten(name());
@@ -203,9 +204,9 @@ fn walk(
         if link_register && exact {
             let Some(saved) = stack.bytes.word(sp) else { return Stop::Unreadable(sp) };
             sp += 16;
-            match pc.checked_sub(stack.text).and_then(|o| Some((o, functions.find(o)?))) {
+            match pc.checked_sub(stack.text).and_then(|o| steps.at(o)) {
                 None => pc = saved,
-                Some((o, f)) if functions.stack_delta(&f, o) == Some(0) => lr = saved,
+                Some(step) if step.stack_delta == Some(0) => lr = saved,
                 Some(_) => {}
             }
         }

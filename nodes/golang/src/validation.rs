@@ -58,7 +58,11 @@ pub(crate) fn check_goroutines(runtime: &Runtime<'_>, memory: &dyn Memory) -> Re
 }
 
 fn is_sound(runtime: &Runtime<'_>, g: &GRecord) -> bool {
-    let in_text = |pc: u64| runtime.offset(pc).is_some_and(|pc| runtime.functions.find(pc).is_some());
+    // A plugin that cannot be read may have started it.
+    let in_text = |pc: u64| {
+        let found = runtime.offset(pc).is_some_and(|pc| runtime.functions.find(pc).is_some());
+        found || runtime.missing.iter().any(|missing| missing.what == "plugin")
+    };
     let stack = g.stack_lo < g.stack_hi && g.stack_hi - g.stack_lo <= STACK_BYTES_MAX;
     !matches!(g.status, Status::Unknown(_))
         && g.sched_g == g.address

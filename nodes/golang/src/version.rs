@@ -22,9 +22,11 @@ impl GoVersion {
     /// Never fails: a version that is not understood has no minor number.
     ///
     /// Forms: `go1.26.6`, `go1.27rc1`, `go1.26.6 X:nodwarf5,synctest`, `go1.26.6-vendor`,
-    /// `devel go1.28-abcdef Tue ...` (`internal/buildcfg`, `cmd/dist/build.go`).
+    /// `devel go1.28-abcdef Tue ...` (`internal/buildcfg`, `cmd/dist/build.go`); since 1.26
+    /// `go1.27.3-X:nodwarf5` (cmd/link/internal/ld/main.go).
     pub fn parse(text: &str) -> Self {
-        let (plain, experiments) = text.split_once(" X:").unwrap_or((text, ""));
+        let (plain, experiments) =
+            text.split_once(" X:").or_else(|| text.split_once("-X:")).unwrap_or((text, ""));
         let number = plain.trim_start_matches("devel ").strip_prefix("go1.").unwrap_or_default();
         let (minor, behind) = digits(number);
         let patch = match behind.strip_prefix('.') {
@@ -160,5 +162,8 @@ mod tests {
         let version = GoVersion::parse("go1.26.6 X:nodwarf5,synctest");
         assert_eq!(version.experiments, ["nodwarf5", "synctest"]);
         assert_eq!(version.to_string(), "go1.26.6");
+        let version = GoVersion::parse("go1.27.3-X:mapsplitgroup");
+        assert_eq!(version.experiments, ["mapsplitgroup"]);
+        assert_eq!((version.minor, version.patch), (Some(27), Some(3)));
     }
 }

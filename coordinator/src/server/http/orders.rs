@@ -13,14 +13,14 @@ use axum::response::sse::{self, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use stillframe_actors::coordinator::state::Event as CoordinatorEvent;
 use stillframe_actors::order::Order;
-use stillframe_wire::limits::TEXT_BYTES_MAX;
+use stillframe_wire::limits::{PROBES_BYTES_MAX, TEXT_BYTES_MAX};
 use stillframe_wire::message::{OrderId, Selector};
 use uuid::Uuid;
 
 use super::Shared;
 use super::error::{ApiError, blocking};
 use crate::api::{Content, Event, OrderRequest, OrderState, State as OrderPhase};
-use crate::probe_sets::{self, NoProbeSet, ProbesError};
+use crate::probe_sets;
 use crate::server::orders::{Asked, Log};
 
 const WITHIN_NS: std::ops::RangeInclusive<u64> = 1_000_000_000..=3_600_000_000_000;
@@ -48,12 +48,15 @@ fn check(request: OrderRequest) -> Result<Order, ApiError> {
             return Err(ApiError::usage(format!("{what} is too long"), format!("it may have {limit} bytes")));
         }
     }
-    probe_sets::tables(&probes).map_err(|error| match error {
-        ProbesError::TooLong(_) => ApiError::usage(error.to_string(), "order fewer probes at a time"),
-        ProbesError::Wrong(NoProbeSet { line, column, what }) => ApiError::usage(
-            format!("the probes are wrong at line {line}, column {column}: {what}"),
-            "correct the probe set; nothing was ordered",
-        ),
+    if probes.len() > PROBES_BYTES_MAX {
+        let message = format!("probes of {} bytes", probes.len());
+        return Err(ApiError::usage(
+            message,
+            format!("an order has at most {PROBES_BYTES_MAX} bytes of them"),
+        ));
+    }
+    probe_sets::tables(&probes).map_err(|errors| {
+        ApiError::usage(format!("the probes are wrong: {errors}"), "correct them; nothing was ordered")
     })?;
     let crate::api::Selector { hosts, programs, pids } = selector;
     let selector = Selector { hosts, programs, pids };
@@ -188,8 +191,6 @@ pub async fn events(
 
 #[cfg(test)]
 mod tests {
-    use stillframe_wire::limits::PROBES_BYTES_MAX;
-
     use super::*;
 
     fn request() -> OrderRequest {

@@ -104,9 +104,10 @@ impl Question<'_, '_> {
     fn frame(&self, frame: &Frame<'_>) -> Result<FrameVariables, Gap> {
         let mut names: Vec<Named<'_>> = Vec::new();
         for &scope in &frame.scopes {
-            for declared in self.function.variables.iter().filter(|v| v.scope == scope) {
-                self.open.spend(1)?;
-                if declared.is_split_part() {
+            let here: Vec<_> = self.function.variables.iter().filter(|v| v.scope == scope).collect();
+            for declared in &here {
+                self.open.spend(here.len() as u64)?;
+                if declared.is_split_part() || self.is_field_of_another(declared, &here)? {
                     continue;
                 }
                 let (name, through) = match declared.name.strip_prefix('&') {
@@ -269,7 +270,7 @@ impl Question<'_, '_> {
             // The slot of a whole value has no other place. A split value of which one part is left looks the same, but
             // for the registers that the part has been in, or for being where an argument was passed.
             let only_here = entries.iter().all(|e| e.spot == Some(Spot::One(Location::Frame(offset))));
-            if !only_here || (declared.role != Role::Local && offset >= 0) {
+            if !only_here || self.is_split(declared) || (declared.role != Role::Local && offset >= 0) {
                 return Ok(Location::Missing(Gap::OptimizedOutInPart));
             }
         }
@@ -281,6 +282,37 @@ impl Question<'_, '_> {
             return Ok(Location::Missing(Gap::SlotNotLive));
         }
         Ok(location)
+    }
+}
+
+impl Question<'_, '_> {
+    /// The slot of a field that was split off (since Go 1.27 debug information has them): it is named as the struct and
+    /// the field, without a dot (`SplitStruct`, cmd/compile/internal/ssa/func.go).
+    fn is_field_of_another(&self, field: &Declared, here: &[&Declared]) -> Result<bool, Gap> {
+        if !matches!(field.described, Described::Expression(_)) {
+            return Ok(false);
+        }
+        for whole in here.iter().filter(|whole| whole.line == field.line) {
+            let Some(rest) = field.name.strip_prefix(&whole.name).filter(|rest| !rest.is_empty()) else {
+                continue;
+            };
+            let of = self.debug.resolve(self.open, whole.of)?.offset;
+            let of = self.debug.read_type(self.open, of)?;
+            if matches!(&of.shape, Shape::Struct(fields) if fields.iter().any(|f| rest.starts_with(&f.name)))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Parts of it have slots of their own.
+    fn is_split(&self, of: &Declared) -> bool {
+        self.function.variables.iter().any(|part| {
+            part.scope == of.scope
+                && part.is_split_part()
+                && part.name.strip_prefix(&of.name).is_some_and(|rest| rest.starts_with(['.', '[']))
+        })
     }
 }
 
@@ -305,7 +337,14 @@ fn same_scope(one: &mut Variable, other: Variable) {
 
 /// The parts of a value at the places of its type's leaves. `None`: they are others.
 fn pieces(size: u64, leaves: &[Leaf], parts: &[(u64, Option<Location>)]) -> Option<Location> {
-    let parts: Vec<_> = parts.iter().filter(|(length, _)| *length > 0).collect();
+    let mut parts: Vec<_> = parts.iter().filter(|(length, _)| *length > 0).collect();
+    // Up to Go 1.22 often, later rarely, a part stands twice, once for each of two types that the compiler gives it.
+    // Which part that is shows when there are more parts than leaves; otherwise another may have been dropped.
+    let count = parts.len();
+    parts.dedup_by(|b, a| a == b && a.1.is_some());
+    if parts.len() < count && count == leaves.len() {
+        return None;
+    }
     if parts.len() != leaves.len() || parts.iter().zip(leaves).any(|(part, leaf)| part.0 != leaf.length) {
         return None;
     }

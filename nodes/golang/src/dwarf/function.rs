@@ -67,6 +67,8 @@ pub(super) struct Declared {
     /// 0 where the compiler leaves it out: parameters of abstract functions.
     pub(super) line: u32,
     pub(super) described: Described,
+    /// Where it lies in the closure.
+    pub(super) closure_offset: Option<u64>,
 }
 
 /// What debug information says of a variable's place.
@@ -210,7 +212,8 @@ fn declared<'o>(
     let is_parameter = entry.tag == constants::DW_TAG_formal_parameter
         || origin.as_ref().is_some_and(|origin| origin.tag == constants::DW_TAG_formal_parameter);
     let is_result = own.flag(DW_AT_variable_parameter) || described_by.flag(DW_AT_variable_parameter);
-    let is_captured = own.attribute(GO_CLOSURE_OFFSET).is_some();
+    let closure_offset = own.number(GO_CLOSURE_OFFSET);
+    let is_captured = closure_offset.is_some();
     let role = match (is_captured, is_parameter, is_result || name.starts_with('~')) {
         (true, ..) => Role::Captured,
         (_, _, true) => Role::Result,
@@ -219,7 +222,7 @@ fn declared<'o>(
     };
     let line = own.line(DW_AT_decl_line).or_else(|| described_by.line(DW_AT_decl_line)).unwrap_or(0);
     let described = described(unit, own)?;
-    Ok(Some(Declared { scope, name: name.to_owned(), of, role, line, described }))
+    Ok(Some(Declared { scope, name: name.to_owned(), of, role, line, described, closure_offset }))
 }
 
 /// A variable's name without the number that the compiler gives the variables of inlined functions.

@@ -46,10 +46,9 @@ pub(super) fn list(open: &Open<'_>, unit: &Unit, at: usize) -> Result<Vec<Listed
         if found.len() >= ENTRIES_MAX {
             return Err(Gap::DamagedDebugInfo("a location list is too long".to_owned()));
         }
-        if entry.range.begin < entry.range.end {
-            let range = entry.range.begin..entry.range.end;
-            found.push(Listed { range, spot: spot(unit, entry.data)? });
-        }
+        // Entries for no instruction at all also tell what the variable is made of.
+        let range = entry.range.begin..entry.range.end;
+        found.push(Listed { range, spot: spot(unit, entry.data)? });
     }
     Ok(found)
 }

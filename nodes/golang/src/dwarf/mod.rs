@@ -10,6 +10,7 @@
 //! Not here: reading values (`value`), and where debug information of stripped builds comes from (the node).
 
 pub(crate) mod calls;
+mod closures;
 mod entry;
 mod frames;
 mod function;
@@ -111,7 +112,7 @@ impl Evidence {
 }
 
 /// `main.F[go.shape.int]` of debug information is `main.F[...]` in the function table.
-fn without_type_arguments(name: &str) -> (&str, &str) {
+pub(crate) fn without_type_arguments(name: &str) -> (&str, &str) {
     match (name.find('['), name.rfind(']')) {
         (Some(open), Some(close)) if open < close => (&name[..open], &name[close + 1..]),
         _ => (name, ""),

@@ -1,13 +1,23 @@
 //! Probes: what to capture wherever a function stands on a stack.
 //!
-//! * [`set`]: a probe set, from TOML; [`pattern`] and [`expression`] are what it is made of.
+//! 1. [`ProbeSet::parse`]: a set, from TOML; [`pattern`] and [`expression`] are what it is made of.
+//! 2. [`check`]: an expression against a function's variables and a build's types gives a [`Plan`], or says what is wrong.
+//! 3. [`Plan::evaluate`]: the plan, on one frame.
 //!
-//! Nothing of a set is trusted: `limits` has the bounds.
+//! Nothing of a set is trusted: [`limits`] has the bounds.
 
+mod check;
 mod column;
+mod defaults;
+mod frame;
 mod lexer;
 mod parser;
+mod plan;
+mod redaction;
+mod scope;
+mod select;
 mod toml_reader;
+mod type_names;
 
 pub mod expression;
 pub mod limits;
@@ -15,4 +25,11 @@ pub mod pattern;
 pub mod problem;
 pub mod set;
 
+pub use check::check;
+pub use defaults::{DEPTH as DEFAULT_DEPTH, default_columns};
+pub use frame::FrameView;
+pub use plan::{Evaluated, Plan};
+pub use problem::Problem;
+pub use redaction::Redaction;
+pub use scope::{BuildProgram, Program, Scope};
 pub use set::ProbeSet;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::similar::similar;
+
 /// Bytes of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
@@ -53,21 +55,13 @@ impl fmt::Display for Problem {
 
 /// The one of `candidates` that is nearest to `name`, if any is near: a slip of the finger, not another word.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let folded = name.to_lowercase();
-    // A third of the letters may differ.
-    let allowed = (name.chars().count() / 3).max(1);
-    candidates
-        .into_iter()
-        .filter(|candidate| *candidate != name && !candidate.is_empty())
-        .map(|candidate| {
-            let other = candidate.to_lowercase();
-            // A difference of case is the smallest one.
-            let distance = strsim::osa_distance(&folded, &other);
-            (distance, strsim::osa_distance(name, candidate), candidate)
-        })
-        .filter(|(distance, ..)| *distance <= allowed)
-        .min()
-        .map(|(.., candidate)| candidate.to_owned())
+    let candidates: Vec<&str> = candidates.into_iter().filter(|candidate| *candidate != name).collect();
+    // A difference of case is the smallest one.
+    let folded = candidates.iter().find(|candidate| candidate.to_lowercase() == name.to_lowercase());
+    match folded {
+        Some(candidate) => Some((*candidate).to_owned()),
+        None => similar(name, candidates).into_iter().next(),
+    }
 }
 
 /// `a, b and c`; the first few of many.

@@ -47,7 +47,7 @@ impl Reader<'_> {
 
     /// As `len` says: the channel of a timer is made to look unbuffered.
     //
-    // @go source runtime.chanlen
+    // @go source runtime.chanlen (1.23..)
     pub(super) fn channel_length(&self, address: u64, element: TypeRef) -> Result<u64, Gap> {
         if address == 0 {
             return Ok(0);
@@ -56,7 +56,7 @@ impl Reader<'_> {
         Ok(if header.is_timer { 0 } else { header.count })
     }
 
-    // @go source runtime.chancap
+    // @go source runtime.chancap (1.23..)
     pub(super) fn channel_capacity(&self, address: u64, element: TypeRef) -> Result<u64, Gap> {
         if address == 0 {
             return Ok(0);

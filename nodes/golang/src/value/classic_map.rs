@@ -80,7 +80,7 @@ impl Search {
 }
 
 impl Reader<'_> {
-    // @go source runtime.{mapiternext,evacuated,(*hmap).oldbucketmask,(*hmap).noldbuckets} (..1.23)
+    // @go source runtime.{evacuated,(*hmap).sameSizeGrow,(*hmap).noldbuckets} (..1.23)
     // @go offset runtime.hmap.count = 0 (..1.23), none (1.24..)
     // @go offset runtime.hmap.flags = 8 (..1.23), none (1.24..)
     // @go offset runtime.hmap.B = 9 (..1.23), none (1.24..)

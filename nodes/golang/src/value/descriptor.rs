@@ -40,7 +40,7 @@ pub(super) struct Head {
     is_named: bool,
     /// An interface has the value itself in its data word.
     //
-    // @go const internal/abi.KindDirectIface = 32 (..1.25), none (1.26..)
+    // @go const internal/abi.KindDirectIface = 32
     // @go const internal/abi.TFlagDirectIface = none (..1.25), 32 (1.26..)
     pub(super) is_direct: bool,
     /// Its text, from the start of all types.
@@ -70,7 +70,7 @@ const MINOR_WITH_DIRECT_FLAG: u32 = 26;
 // @go const internal/abi.String = 24
 // @go const internal/abi.Struct = 25
 // @go const internal/abi.UnsafePointer = 26
-// @go const internal/abi.KindMask = 31
+// @go const internal/abi.KindMask = 31 (..1.25), none (1.26..)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Bool,
@@ -253,7 +253,7 @@ impl Descriptors<'_> {
     /// A text of type information (internal/abi/type.go, `Name`): flags, length, bytes. And whether the field that it
     /// names is embedded.
     //
-    // @go source internal/abi.(Name).{IsEmbedded,ReadVarint,Name}
+    // @go source internal/abi.Name.{IsEmbedded,ReadVarint,Name}
     fn text(&self, address: u64) -> Result<(String, bool), Gap> {
         if address == 0 {
             return Ok((String::new(), false));

@@ -2,6 +2,8 @@
 
 use crate::gap::Gap;
 use crate::place::Place;
+use crate::runtime::Runtime;
+use crate::value::facts::{Captured, Code};
 use crate::value::reader::{Walk, check_address};
 use crate::value::{Reader, Value};
 
@@ -41,5 +43,21 @@ impl Reader<'_> {
             Ok(captured) => Value::Function { name, captured },
             Err(gap) => Value::cut(Value::Function { name, captured: Vec::new() }, gap),
         })
+    }
+}
+
+/// The names of functions, as the program's function table has them. What closures have captured it does not know.
+pub struct FunctionNames<'a>(pub &'a Runtime<'a>);
+
+impl Code for FunctionNames<'_> {
+    fn function(&self, pc: u64) -> Option<String> {
+        let FunctionNames(runtime) = self;
+        let offset = runtime.offset(pc)?;
+        let function = runtime.functions.find(offset).filter(|function| function.entry == offset)?;
+        Some(runtime.functions.name(&function).to_owned())
+    }
+
+    fn captured(&self, _: u64) -> Vec<Captured> {
+        Vec::new()
     }
 }

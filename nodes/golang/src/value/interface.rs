@@ -25,8 +25,10 @@ impl Reader<'_> {
 
     /// What the interface whose words `view` begins with holds; `None` is nil.
     //
-    // @go offset internal/abi.ITab.Type = none (..1.21), 8 (1.22..)
-    // @go offset internal/abi.ITab.Hash = none (..1.21), 16 (1.22..)
+    // @go offset internal/abi.ITab.Type = none (..1.22), 8 (1.23..)
+    // @go offset internal/abi.ITab.Hash = none (..1.22), 16 (1.23..)
+    // @go offset runtime.itab._type = 8 (..1.22), none (1.23..)
+    // @go offset runtime.itab.hash = 16 (..1.22), none (1.23..)
     // @go offset runtime.iface.tab = 0
     // @go offset runtime.iface.data = 8
     // @go offset runtime.eface._type = 0

@@ -38,6 +38,7 @@ mod time;
 mod fake;
 
 pub use facts::{Captured, Code, Facts};
+pub use function::FunctionNames;
 pub use json::to_json;
 pub use limits::Limits;
 pub use map::Key;

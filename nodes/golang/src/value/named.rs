@@ -32,7 +32,8 @@ impl Reader<'_> {
             "net/netip.AddrPort" => self.netip_port(view, ty),
             "net/netip.Prefix" => self.netip_prefix(view, ty),
             "math/big.Int" => self.big_int(view, ty),
-            "encoding/json.RawMessage" => self.raw_message(view),
+            // An alias of the second since Go 1.27.
+            "encoding/json.RawMessage" | "encoding/json/jsontext.Value" => self.raw_message(view),
             _ if name.starts_with("sync/atomic.") || name.starts_with("internal/runtime/atomic.") => {
                 return self.atomic(view, ty, walk);
             }

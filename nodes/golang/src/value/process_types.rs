@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::dwarf::DebugInfo;
 use crate::gap::Gap;
 use crate::memory::Memory;
 use crate::types::{Type, TypeRef, Types};
@@ -23,6 +24,25 @@ pub trait DebugTypes {
     fn by_runtime_offset(&self, offset: u64) -> Result<Option<TypeRef>, Gap>;
 
     fn similar(&self, name: &str) -> Vec<String>;
+}
+
+impl DebugTypes for DebugInfo {
+    fn get(&self, of: TypeRef) -> Result<Arc<Type>, Gap> {
+        self.type_of(of)
+    }
+
+    fn by_name(&self, name: &str) -> Result<Option<TypeRef>, Gap> {
+        DebugInfo::by_name(self, name)
+    }
+
+    fn by_runtime_offset(&self, offset: u64) -> Result<Option<TypeRef>, Gap> {
+        DebugInfo::by_runtime_offset(self, offset)
+    }
+
+    fn similar(&self, name: &str) -> Vec<String> {
+        // Without debug information nobody asks.
+        DebugInfo::similar(self, name).unwrap_or_default()
+    }
 }
 
 /// See the head of this file.

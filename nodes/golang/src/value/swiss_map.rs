@@ -207,7 +207,7 @@ impl Reader<'_> {
 
 /// The entries of a group.
 //
-// @go source internal/runtime/maps.(ctrlGroup).matchFull (1.24..)
+// @go source internal/runtime/maps.ctrlGroupMatchFull (1.24..)
 // @go const internal/runtime/maps.ctrlEmpty = none (..1.23), 128 (1.24..)
 // @go const internal/runtime/maps.ctrlDeleted = none (..1.23), 254 (1.24..)
 fn entries(view: View<'_>, address: u64, group: Group, slots: &mut Slots) -> Result<(), Gap> {

@@ -1,0 +1,3 @@
+module stillframe.test/parked
+
+go 1.21

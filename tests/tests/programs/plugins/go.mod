@@ -1,0 +1,3 @@
+module stillframe.test/plugins
+
+go 1.21
