@@ -217,9 +217,15 @@ impl DebugInfo {
     pub fn type_of(&self, of: TypeRef) -> Result<Arc<Type>, Gap> {
         match of {
             TypeRef::Debug(offset) => {
+                // Asked for with every value: what leads to a type is followed once.
+                if let Some(found) = lock(&self.types).get(&offset) {
+                    return Ok(found.clone());
+                }
                 let open = self.sections.open()?;
                 let resolved = self.resolve(&open, offset)?;
-                self.read_type(&open, resolved.offset)
+                let found = self.read_type(&open, resolved.offset)?;
+                lock(&self.types).insert(offset, found.clone());
+                Ok(found)
             }
             TypeRef::Runtime(address) => Err(Gap::UnknownType(format!("{address:#x}"))),
         }
