@@ -147,9 +147,10 @@ pub fn compare(delve: &Value, ours: &Value) -> Verdict {
     match number("kind") {
         1 => same(ours.as_bool().map(|b| b.to_string()).as_deref() == Some(text("value"))),
         // Constants that have a name: `Saturday (6)`.
-        2..=12 => same(
-            ours.to_string() == text("value").rsplit(" (").next().unwrap_or_default().trim_end_matches(')'),
-        ),
+        2..=12 => {
+            let digits = text("value").rsplit(" (").next().unwrap_or_default().trim_end_matches(')');
+            same(digits == ours.to_string().as_str())
+        }
         kind @ (13 | 14) => float(text("value"), kind == 13, ours),
         24 => string(delve, ours),
         25 => fields(children, ours),
