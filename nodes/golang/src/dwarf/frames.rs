@@ -240,8 +240,8 @@ impl Question<'_, '_> {
 
     fn listed(&self, declared: &Declared, of: u64, spot: Spot, entries: &[Listed]) -> Result<Location, Gap> {
         let size = self.debug.read_type(self.open, of)?.size;
-        if declared.role == Role::Argument && size > REGISTER_BYTES_MAX && has_register(&spot) {
-            // The registers that it was passed in: they are not told of what is stored to it since.
+        if declared.role == Role::Argument && size > REGISTER_BYTES_MAX && is_split(&spot) {
+            // What it was passed in, or was loaded into: that is not told of what is stored to the argument since.
             return self.argument_slot(declared, of, Gap::SlotNotLive);
         }
         let parts = match spot {
@@ -331,12 +331,8 @@ struct Named<'f> {
     declared: &'f Declared,
 }
 
-fn has_register(spot: &Spot) -> bool {
-    let is_register = |location: &Location| matches!(location, Location::Register(_));
-    match spot {
-        Spot::One(location) => is_register(location),
-        Spot::Parts(parts) => parts.iter().any(|(_, location)| location.as_ref().is_some_and(is_register)),
-    }
+fn is_split(spot: &Spot) -> bool {
+    matches!(spot, Spot::Parts(_) | Spot::One(Location::Register(_)))
 }
 
 /// A variable that was moved to the heap has two entries: itself, and its address.
