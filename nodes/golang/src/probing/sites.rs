@@ -15,7 +15,7 @@ use crate::runtime::Runtime;
 use crate::thread::Registers;
 use crate::unwind::PhysicalFrame;
 use crate::value::{DebugTypes, Facts, ProcessTypes, Reader};
-use crate::variable::{FrameVariables, Location};
+use crate::variable::{FrameVariables, Location, Role};
 
 use super::Order;
 use super::blocks::View;
@@ -245,7 +245,16 @@ impl<'a> Process<'a> {
         // Addresses of the file.
         let text = self.runtime.text.wrapping_sub(self.runtime.bias);
         let evidence = self.runtime.functions.evidence(&frame.function, frame.call_pc, text);
-        debug.variables(text.wrapping_add(frame.call_pc), &evidence)
+        let mut frames = debug.variables(text.wrapping_add(frame.call_pc), &evidence)?;
+        // Debug information does not say which instruction stores an argument to its slot. At a call it has been done.
+        let runs = frame.call_pc == frame.pc;
+        if let Some(function) = frames.last_mut().filter(|_| runs) {
+            let arguments = function.variables.iter_mut().filter(|v| v.role == Role::Argument);
+            for argument in arguments.filter(|v| matches!(v.location, Location::Frame(_))) {
+                argument.location = Location::Missing(Gap::SlotNotLive);
+            }
+        }
+        Ok(frames)
     }
 }
 
