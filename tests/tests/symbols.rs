@@ -76,7 +76,8 @@ impl Split {
         let file = File::open(executable).unwrap();
         let wanted =
             Wanted { build_id: &self.build_id, executable: &file, path: Some(executable), pid: None };
-        let sections = Symbols::new(self.config(), None).sections(&wanted)?;
+        let symbols = Symbols::new(self.config(), None);
+        let sections = symbols.sections(&wanted, symbols.patience())?;
         let found = Section::ALL.into_iter().filter_map(|section| {
             let bytes = sections.get(section.name())?;
             Some((section, (*bytes).as_ref().to_vec()))

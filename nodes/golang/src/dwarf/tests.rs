@@ -115,6 +115,40 @@ fn a_large_local_is_believed_where_it_shares_no_slot() {
 }
 
 #[test]
+fn an_argument_too_large_for_registers_is_in_its_own_slot() {
+    let slots = |large: Vec<(u8, u8)>| Evidence {
+        arguments: vec![vec![(0, 8)], large],
+        live_pointers: vec![0, 24],
+        ..at_line(PC, 10)
+    };
+    let not_read =
+        Evidence { live_pointers: vec![0], ..slots((8..48).step_by(8).map(|at| (at, 8)).collect()) };
+    let words = |sizes: &[u8]| {
+        sizes.iter().zip([8, 16, 24, 32, 40]).map(|(&size, at)| (at, size)).collect::<Vec<_>>()
+    };
+    for (moved, evidence, expected) in [
+        (false, slots(words(&[8; 5])), Location::Frame(8)),
+        // Of another type, not told, not read any more, and moved to the heap.
+        (false, slots(words(&[8, 8, 8, 8, 1])), missing(Gap::OptimizedOut)),
+        (false, at_line(PC, 10), missing(Gap::OptimizedOut)),
+        (false, not_read, missing(Gap::OptimizedOut)),
+        (true, slots(words(&[8; 5])), missing(Gap::OptimizedOut)),
+    ] {
+        let mut sample = Sample::new("go1.27.3");
+        let types = sample.types;
+        sample.function("main.f");
+        sample.parameter("receiver", false, types.int, &[]);
+        sample.parameter("large", false, types.five, &[]);
+        if moved {
+            sample.local("&large", 5, types.pointer_to_int, &[]);
+        }
+        let frames = variables(sample, &evidence);
+        assert_eq!(place(&frames, "large"), expected, "{evidence:?}");
+        assert_eq!(place(&frames, "receiver"), missing(Gap::OptimizedOut));
+    }
+}
+
+#[test]
 fn a_name_means_the_innermost_declaration_that_has_been_passed() {
     for (line, expected) in [(10, Location::Frame(-24)), (30, Location::Frame(-32))] {
         let mut sample = Sample::new("go1.27.3");
@@ -166,7 +200,7 @@ fn inlined_calls_come_before_the_function_around_them() {
     sample.end();
     let calls = [("main.inner", 3), ("main.outer", 4), ("main.f", 10)];
     let calls = calls.map(|(function, line)| Call { function: function.to_owned(), line, scope_pc: PC });
-    let frames = variables(sample, &Evidence { calls: calls.to_vec(), stack_objects: Vec::new() });
+    let frames = variables(sample, &Evidence { calls: calls.to_vec(), ..Evidence::default() });
     let names: Vec<(&str, &str)> =
         frames.iter().map(|f| (f.function.as_str(), f.variables[0].name.as_str())).collect();
     assert_eq!(names, [("main.inner", "b"), ("main.outer", "a"), ("main.f", "local")]);
