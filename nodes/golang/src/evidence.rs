@@ -4,7 +4,9 @@
 use crate::arguments;
 use crate::bytes::{i32_at, u32_at, u64_at};
 use crate::dwarf::{Call, Evidence, StackObject};
+use crate::executable::{Architecture, Executable};
 use crate::function_table::{FUNCDATA_INLINE_TREE, Function, INLINE_DEPTH_MAX, ModuleFunctions};
+use crate::stack_slots::StackSlots;
 
 // @go const internal/abi.PCDATA_StackMapIndex = 1
 // @go const internal/abi.FUNCDATA_ArgsPointerMaps = 0
@@ -23,8 +25,15 @@ const STACK_OBJECTS_MAX: usize = 1 << 16;
 
 impl ModuleFunctions<'_> {
     /// What makes the variables of the frames at `pc` believable; `text`: where the Go text starts, as an address of the
-    /// file.
-    pub(crate) fn evidence(&self, function: &Function, pc: u64, text: u64) -> Evidence {
+    /// file `executable`.
+    pub(crate) fn evidence(
+        &self,
+        function: &Function,
+        pc: u64,
+        text: u64,
+        executable: &Executable,
+    ) -> Evidence {
+        let slots = self.slots(function, text, executable);
         let mut calls = Vec::with_capacity(1);
         let tree = self.funcdata(function, FUNCDATA_INLINE_TREE);
         let live_pointers = self.live_argument_pointers(function, pc).unwrap_or_default();
@@ -54,7 +63,23 @@ impl ModuleFunctions<'_> {
                 .unwrap_or_default(),
             live_pointers,
             uses_link_register: self.uses_link_register(),
+            slots: Some(slots),
         }
+    }
+
+    fn slots(&self, function: &Function, text: u64, executable: &Executable) -> StackSlots {
+        let Architecture::Amd64 = executable.architecture else { return StackSlots::unknown() };
+        let start = text.saturating_add(function.entry);
+        let length = self.end(function).saturating_sub(function.entry);
+        let code =
+            usize::try_from(length).ok().and_then(|length| executable.from_address(start)?.get(..length));
+        let Some(code) = code else { return StackSlots::unknown() };
+        let pushed = |pc: u64| self.stack_delta(function, pc.wrapping_sub(text));
+        let returns = |target: u64| {
+            let called = target.checked_sub(text).and_then(|target| self.find(target));
+            called.is_none_or(|called| !never_returns(self.name(&called)))
+        };
+        StackSlots::amd64(code, start, pushed, returns)
     }
 
     /// Offsets of the words among the arguments that the garbage collector follows at `pc`: pointers that are read later
@@ -93,4 +118,10 @@ impl ModuleFunctions<'_> {
             })
             .collect()
     }
+}
+
+/// Functions of the runtime that the compiler's own calls end in (runtime/panic.go).
+fn never_returns(name: &str) -> bool {
+    let begins = ["panic", "goPanic", "gopanic", "throw", "fatal"];
+    name.strip_prefix("runtime.").is_some_and(|name| begins.iter().any(|begin| name.starts_with(begin)))
 }

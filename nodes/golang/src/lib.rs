@@ -24,6 +24,7 @@ mod layout_table;
 mod records;
 mod references;
 mod relocations;
+mod stack_slots;
 mod start;
 mod steps;
 mod traceback;

@@ -10,6 +10,7 @@
 
 use crate::bytes::u64_at;
 use crate::dwarf::Evidence;
+use crate::executable::Executable;
 use crate::function_table::{
     ArgumentInfo, Function, FunctionData, FunctionTable, LogicalFrame, ModuleFunctions,
 };
@@ -78,9 +79,15 @@ impl<'a> Functions<'a> {
     }
 
     /// What makes the variables of the frames at `pc` believable; `text`: where the Go text starts, as an address of the
-    /// file.
-    pub(crate) fn evidence(&self, function: &Function, pc: u64, text: u64) -> Evidence {
-        self.module(function).evidence(function, pc, text)
+    /// file `executable`.
+    pub(crate) fn evidence(
+        &self,
+        function: &Function,
+        pc: u64,
+        text: u64,
+        executable: &Executable,
+    ) -> Evidence {
+        self.module(function).evidence(function, pc, text, executable)
     }
 
     pub fn argument_info(&self, function: &Function) -> Option<ArgumentInfo<'_>> {

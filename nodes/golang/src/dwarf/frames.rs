@@ -52,7 +52,9 @@ pub(super) struct Question<'q, 'o> {
 impl Question<'_, '_> {
     pub(super) fn answer(&self) -> Result<Vec<FrameVariables>, Gap> {
         let frames = self.frames();
-        frames.iter().map(|frame| self.frame(frame)).collect()
+        let mut found = frames.iter().map(|frame| self.frame(frame)).collect::<Result<Vec<_>, Gap>>()?;
+        self.refuse_shared(&mut found)?;
+        Ok(found)
     }
 
     /// Innermost first.
@@ -203,7 +205,15 @@ impl Question<'_, '_> {
                     // even where the address never had a slot.
                     return match spot {
                         Spot::One(Location::Through(_)) => missing(Gap::SlotNotLive),
-                        Spot::One(location @ Location::Frame(_)) => self.unlisted(frame, declared, location),
+                        Spot::One(location @ Location::Frame(offset)) => {
+                            let size = self.debug.read_type(self.open, of)?.size;
+                            if size <= REGISTER_BYTES_MAX
+                                && !self.is_held(declared, offset, size, size, &entries)
+                            {
+                                return missing(Gap::SlotNotLive);
+                            }
+                            self.unlisted(frame, declared, location)
+                        }
                         spot => self.listed(declared, of, spot, &entries),
                     };
                 }
@@ -244,12 +254,22 @@ impl Question<'_, '_> {
             // What it was passed in, or was loaded into: that is not told of what is stored to the argument since.
             return self.argument_slot(declared, of, Gap::SlotNotLive);
         }
-        let parts = match spot {
+        let mut parts = match spot {
             Spot::One(location) => return self.whole(declared, of, size, location, entries),
             Spot::Parts(parts) => parts,
         };
         if parts.iter().all(|(_, location)| location.is_none()) {
             return Ok(Location::Missing(Gap::OptimizedOut));
+        }
+        for (length, location) in &mut parts {
+            if let Some(Location::Frame(offset)) = location
+                && !self.is_held(declared, *offset, *length, size, entries)
+            {
+                *location = None;
+            }
+        }
+        if parts.iter().all(|(_, location)| location.is_none()) {
+            return Ok(Location::Missing(Gap::SlotNotLive));
         }
         let Some(leaves) = leaves(self.debug, self.open, of)? else {
             return Ok(Location::Missing(Gap::OptimizedOutInPart));
@@ -286,6 +306,9 @@ impl Question<'_, '_> {
             && offset < 0;
         let is_object = |object: &StackObject| object.offset == offset && object.size == size;
         if may_share && !self.evidence.stack_objects.iter().any(is_object) {
+            return Ok(Location::Missing(Gap::SlotNotLive));
+        }
+        if !self.is_held(declared, offset, size, size, entries) {
             return Ok(Location::Missing(Gap::SlotNotLive));
         }
         Ok(location)

@@ -16,6 +16,7 @@ mod entry;
 mod frames;
 mod function;
 mod functions;
+mod held_slots;
 mod layout;
 mod location;
 mod named_types;
@@ -36,6 +37,7 @@ use rustc_hash::FxHashMap;
 
 use crate::executable::{Bytes, Executable};
 use crate::gap::Gap;
+pub use crate::stack_slots::StackSlots;
 use crate::types::{Type, TypeRef};
 use crate::variable::FrameVariables;
 
@@ -82,6 +84,8 @@ pub struct Evidence {
     pub live_pointers: Vec<u64>,
     /// Calls leave the return address in a register.
     pub uses_link_register: bool,
+    /// What the code does with its stack slots. `None`: debug information is taken at its word.
+    pub slots: Option<StackSlots>,
 }
 
 /// Where one logical frame stands.

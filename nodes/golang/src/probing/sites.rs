@@ -244,7 +244,8 @@ impl<'a> Process<'a> {
         let debug = self.debug.as_ref().map_err(Gap::clone)?;
         // Addresses of the file.
         let text = self.runtime.text.wrapping_sub(self.runtime.bias);
-        let evidence = self.runtime.functions.evidence(&frame.function, frame.call_pc, text);
+        let executable = &self.runtime.build.identity.executable;
+        let evidence = self.runtime.functions.evidence(&frame.function, frame.call_pc, text, executable);
         let mut frames = debug.variables(text.wrapping_add(frame.call_pc), &evidence)?;
         // Debug information does not say which instruction stores an argument to its slot. At a call it has been done.
         let runs = frame.call_pc == frame.pc;
