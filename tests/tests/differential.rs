@@ -170,7 +170,7 @@ impl Scene {
     fn facts(&self) -> ProcessFacts {
         let source = Source::Pid(self.process.pid());
         // A loaded host may use up the usual one.
-        let options = Options { max_pause: Some(Duration::from_secs(5)) };
+        let options = Options { max_pause: Some(Duration::from_secs(5)), ..Options::default() };
         Captures::new(freezer()).capture(&source, &options, &mut |_| ()).unwrap()
     }
 

@@ -251,7 +251,7 @@ mod tests {
     const SLOT: i64 = 0x18 - 0x28 - 8;
 
     fn slots(code: &[u8]) -> StackSlots {
-        let pushed = |pc: u64| Some(if pc < 0x1004 || pc > 0x1020 { 0 } else { 0x28 });
+        let pushed = |pc: u64| Some(if (0x1004..=0x1020).contains(&pc) { 0x28 } else { 0 });
         StackSlots::amd64(code, 0x1000, pushed, |_| true)
     }
 
@@ -259,12 +259,18 @@ mod tests {
     fn a_slot_holds_until_something_else_is_stored_there() {
         let slots = slots(&CODE);
         let first_call = 0x100d;
-        assert!(slots.hold(first_call, SLOT, 8, &[0x1009..0x1013]));
-        assert!(!slots.hold(first_call, SLOT, 8, &[0x1009..0x1022]), "stored to within the range");
+        assert!(slots.hold(first_call, SLOT, 8, std::slice::from_ref(&(0x1009..0x1013))));
+        assert!(
+            !slots.hold(first_call, SLOT, 8, std::slice::from_ref(&(0x1009..0x1022))),
+            "stored to within the range"
+        );
         assert!(slots.hold(first_call, SLOT, 8, &[0x1009..0x1013, 0x1018..0x1022]));
-        assert!(!slots.hold(first_call, SLOT - 8, 8, &[0x1009..0x1013]), "never read");
-        assert!(slots.hold(first_call, SLOT + 4, 4, &[0x1009..0x1013]), "read as part of another");
-        assert!(!slots.hold(0x101c, SLOT, 8, &[0x1018..0x1022]), "never read again");
+        assert!(!slots.hold(first_call, SLOT - 8, 8, std::slice::from_ref(&(0x1009..0x1013))), "never read");
+        assert!(
+            slots.hold(first_call, SLOT + 4, 4, std::slice::from_ref(&(0x1009..0x1013))),
+            "read as part of another"
+        );
+        assert!(!slots.hold(0x101c, SLOT, 8, std::slice::from_ref(&(0x1018..0x1022))), "never read again");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::probe::set::ProbeSet;
 use crate::probe::world::{World, shop};
 use crate::probe::{Redaction, default_columns};
 use crate::thread::Registers;
+use crate::types::Types;
 use crate::value::{Captured, Code, Facts, Limits, Maps};
 use crate::variable::{FrameVariables, Location, Piece, Variable};
 
