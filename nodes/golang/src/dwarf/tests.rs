@@ -54,48 +54,60 @@ fn a_place_all_over_the_function_counts_from_below_the_declaration() {
 
 #[test]
 fn lists_and_the_parts_of_split_values() {
-    let mut sample = Sample::new("go1.27.3");
-    let types = sample.types;
-    sample.function("main.f");
-    let here = |place: Vec<u8>| [(0x20, 0x60, place)];
-    sample.listed("elsewhere", 6, types.int, &[(0, 0x20, frame(-24))]);
-    sample.listed("slot", 6, types.int, &here(frame(-24)));
-    sample.listed("register", 6, types.int, &here(register(3)));
-    sample.listed("adjacent", 6, types.string, &here(parts(&[(frame(-40), 8), (frame(-32), 8)])));
-    sample.listed("apart", 6, types.string, &here(parts(&[(frame(-40), 8), (register(0), 8)])));
-    sample.listed("half", 6, types.string, &here(parts(&[(frame(-40), 8), (vec![], 8)])));
-    sample.listed("nothing", 6, types.string, &here(parts(&[(vec![], 8), (vec![], 8)])));
-    sample.listed(
-        "twice",
-        6,
-        types.string,
-        &here(parts(&[(frame(-40), 8), (frame(-24), 8), (frame(-24), 8)])),
-    );
-    sample.listed("padded", 6, types.padded, &here(parts(&[(frame(-40), 1), (frame(-24), 8)])));
-    // Two of four fields, and which ones debug information does not say.
-    sample.listed("fields", 6, types.large, &here(parts(&[(frame(-40), 8), (frame(-24), 8)])));
-    sample.listed("length", 6, types.string, &[(0x10, 0x20, register(0)), (0x20, 0x60, frame(-24))]);
-    let frames = variables(sample, &at_line(PC, 10));
+    // Each by itself: of several in one place none is believed.
+    let of_list = |list: &[(u64, u64, Vec<u8>)], of: fn(&Sample) -> u32| {
+        let mut sample = Sample::new("go1.27.3");
+        let of = of(&sample);
+        sample.function("main.f");
+        sample.listed("x", 6, of, list);
+        place(&variables(sample, &at_line(PC, 10)), "x")
+    };
+    let here = |found: Vec<u8>, of: fn(&Sample) -> u32| of_list(&[(0x20, 0x60, found)], of);
+    let int: fn(&Sample) -> u32 = |sample| sample.types.int;
+    let string: fn(&Sample) -> u32 = |sample| sample.types.string;
     let piece = |length, location| Piece { length, location };
-    assert_eq!(place(&frames, "elsewhere"), missing(Gap::OptimizedOut));
-    assert_eq!(place(&frames, "slot"), Location::Frame(-24));
-    assert_eq!(place(&frames, "register"), Location::Register(3));
-    assert_eq!(place(&frames, "adjacent"), Location::Frame(-40));
+
+    assert_eq!(of_list(&[(0, 0x20, frame(-24))], int), missing(Gap::OptimizedOut));
+    assert_eq!(here(frame(-24), int), Location::Frame(-24));
+    assert_eq!(here(register(3), int), Location::Register(3));
+
+    let adjacent = parts(&[(frame(-40), 8), (frame(-32), 8)]);
+    assert_eq!(here(adjacent, string), Location::Frame(-40));
     let apart = vec![piece(8, Location::Frame(-40)), piece(8, Location::Register(0))];
-    assert_eq!(place(&frames, "apart"), Location::Pieces(apart));
+    assert_eq!(here(parts(&[(frame(-40), 8), (register(0), 8)]), string), Location::Pieces(apart));
     let half = vec![piece(8, Location::Frame(-40)), piece(8, missing(Gap::OptimizedOutInPart))];
-    assert_eq!(place(&frames, "half"), Location::Pieces(half));
-    assert_eq!(place(&frames, "nothing"), missing(Gap::OptimizedOut));
+    assert_eq!(here(parts(&[(frame(-40), 8), (vec![], 8)]), string), Location::Pieces(half));
+    assert_eq!(here(parts(&[(vec![], 8), (vec![], 8)]), string), missing(Gap::OptimizedOut));
     let twice = vec![piece(8, Location::Frame(-40)), piece(8, Location::Frame(-24))];
-    assert_eq!(place(&frames, "twice"), Location::Pieces(twice));
+    let named_twice = parts(&[(frame(-40), 8), (frame(-24), 8), (frame(-24), 8)]);
+    assert_eq!(here(named_twice, string), Location::Pieces(twice));
+
     let padded = vec![
         piece(1, Location::Frame(-40)),
         piece(7, missing(Gap::OptimizedOut)),
         piece(8, Location::Frame(-24)),
     ];
-    assert_eq!(place(&frames, "padded"), Location::Pieces(padded));
-    assert_eq!(place(&frames, "fields"), missing(Gap::OptimizedOutInPart));
-    assert_eq!(place(&frames, "length"), missing(Gap::OptimizedOutInPart));
+    let without_padding = parts(&[(frame(-40), 1), (frame(-24), 8)]);
+    assert_eq!(here(without_padding, |sample| sample.types.padded), Location::Pieces(padded));
+    // Two of four fields, and which ones debug information does not say.
+    let fields = parts(&[(frame(-40), 8), (frame(-24), 8)]);
+    assert_eq!(here(fields, |sample| sample.types.large), missing(Gap::OptimizedOutInPart));
+    let length = [(0x10, 0x20, register(0)), (0x20, 0x60, frame(-24))];
+    assert_eq!(of_list(&length, string), missing(Gap::OptimizedOutInPart));
+}
+
+#[test]
+fn of_variables_in_one_place_none_is_believed() {
+    let mut sample = Sample::new("go1.27.3");
+    let int = sample.types.int;
+    sample.function("main.f");
+    sample.listed("p", 6, int, &[(0x20, 0x60, frame(-24))]);
+    sample.listed("next", 6, int, &[(0x20, 0x60, frame(-24))]);
+    sample.listed("other", 6, int, &[(0x20, 0x60, frame(-32))]);
+    let frames = variables(sample, &at_line(PC, 10));
+    assert_eq!(place(&frames, "p"), missing(Gap::SlotNotLive));
+    assert_eq!(place(&frames, "next"), missing(Gap::SlotNotLive));
+    assert_eq!(place(&frames, "other"), Location::Frame(-32));
 }
 
 #[test]
