@@ -212,16 +212,21 @@ fn check_length(expected: usize, shown: usize, marker: Option<&Value>) -> Agreem
 
 fn list(truth: &Value, ours: &Value) -> Agreement {
     let expected = truth.as_array().expect("the truth has a list");
-    // An element may be a list that was cut: it is no marker of this one if there are as many as there should be.
-    let (shown, marker) = match ours.as_array() {
-        Some(all) if all.len() == expected.len() => (all.as_slice(), None),
-        _ => shown_items(ours)?,
+    let compare = |shown: &[Value], marker: Option<&Value>| {
+        let mut extent = check_length(expected.len(), shown.len(), marker)?;
+        for (index, (truth, ours)) in expected.iter().zip(shown).enumerate() {
+            extent = extent.min(within(format!("[{index}]"), agree(truth, ours))?);
+        }
+        Ok(extent)
     };
-    let mut extent = check_length(expected.len(), shown.len(), marker)?;
-    for (index, (truth, ours)) in expected.iter().zip(shown).enumerate() {
-        extent = extent.min(within(format!("[{index}]"), agree(truth, ours))?);
+    let (shown, marker) = shown_items(ours)?;
+    match ours.as_array() {
+        // What looks like the mark of a cut may be the last element, a list of which nothing is shown.
+        Some(all) if marker.is_some() && all.len() == expected.len() => {
+            compare(all, None).or_else(|_| compare(shown, marker))
+        }
+        _ => compare(shown, marker),
     }
-    Ok(extent)
 }
 
 /// The members that are the value's own, and whether there should be more.

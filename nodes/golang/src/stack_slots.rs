@@ -168,6 +168,11 @@ fn access(instruction: &Instruction, pushed: impl Fn(u64) -> Option<u64>) -> Res
         return Ok(None);
     }
     let pushed = pushed(instruction.ip()).ok_or(())?;
+    // Where there is no frame it is not yet made: arguments are put away while the stack grows, and the function begins
+    // anew (cmd/internal/obj/x86/obj6.go, `stacksplit`; cmd/compile/internal/ssagen, `spillArgReg`).
+    if pushed == 0 {
+        return Ok(None);
+    }
     let displacement = instruction.memory_displacement64().cast_signed();
     // The return address lies above what was pushed, the canonical frame address above that.
     let above = i64::try_from(pushed).map_err(|_| ())?.checked_add(8).ok_or(())?;
