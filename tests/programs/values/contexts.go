@@ -18,7 +18,6 @@ func startContexts() {
 	expired, stopExpired := context.WithTimeout(background, -time.Second)
 	keep(stopExpired)
 	start(func() { holdContext(background) })
-	start(func() { holdContext(context.TODO()) })
 	start(func() { holdContext(nil) })
 	start(func() { holdContext(valued) })
 	start(func() { holdContext(cancelled) })
