@@ -24,20 +24,14 @@ func startGrowth() {
 		}
 		start(func() { holdGrowth(m) })
 	}
+	// Entries that come and go leave ever more overflow buckets behind, until the map is reordered.
 	same := map[int]int{}
-	for round := 0; !growsInPlace(same); round++ {
-		for i := 0; i < 800 && !growsInPlace(same); i++ {
-			same[round*800+i] = i
-			if i >= 2 && i%7 != 0 {
-				delete(same, round*800+i-2)
-			}
-		}
-		if len(same) > 20_000 {
-			same = map[int]int{}
-		}
-		if round > 10_000 {
+	for i := 0; !growsInPlace(same); i++ {
+		if i == 1_000_000 {
 			panic("no map grew in place")
 		}
+		same[i] = i
+		delete(same, i-200)
 	}
 	start(func() { holdGrowthInPlace(same) })
 }
