@@ -354,8 +354,16 @@ fn dynamic(tree: &Value, is: &Value, ours: &Value) -> Agreement {
 }
 
 /// `reflect` names the package, debug information its whole path.
+///
+/// Types that are local to a function have a number there, and the fields of types without a name their package.
 pub fn is_type(reflected: &str, ours: &str) -> bool {
-    without_paths(reflected) == without_paths(ours)
+    let ours = ours.split('·').enumerate().map(|(i, part)| match i {
+        0 => part,
+        _ => part.trim_start_matches(|c: char| c.is_ascii_digit()),
+    });
+    let (reflected, ours) = (without_paths(reflected), without_paths(&ours.collect::<String>()));
+    let plain = |name: &str| name.replace("main.", "");
+    reflected == ours || (reflected.contains("struct {") && plain(&reflected) == plain(&ours))
 }
 
 /// `map[string]url.URL` of `map[string]net/url.URL`. Spaces after commas are a matter of who prints it.
@@ -632,6 +640,9 @@ mod tests {
         assert!(is_type("map[string]url.URL", "map[string]net/url.URL"));
         assert!(is_type("main.pair[int,[]main.x]", "main.pair[int, []a/main.x]"));
         assert!(!is_type("url.URL", "*net/url.URL"));
+        assert!(is_type("main.ticket", "main.ticket·1"));
+        assert!(is_type("struct { a int; b main.x }", "struct { main.a int; main.b main.x }"));
+        assert!(!is_type("main.a", "other.a"));
     }
 
     #[test]
