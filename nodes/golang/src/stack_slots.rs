@@ -300,15 +300,16 @@ mod tests {
     fn a_slot_holds_until_something_else_is_stored_there() {
         let slots = slots(&CODE);
         let (first_call, second_call) = (0x100d, 0x101c);
-        let (until_stored, on) = ([0x1009..0x1013], [0x1009..0x1022]);
+        let (until_stored, on) = (0x1009..0x1013, 0x1009..0x1022);
+        let (until_stored, on) = (std::slice::from_ref(&until_stored), std::slice::from_ref(&on));
         let anew = [0x1009..0x1013, 0x1018..0x1022];
-        assert!(slots.hold(first_call, SLOT, 8, &until_stored));
-        assert!(slots.hold(first_call, SLOT, 8, &on), "what is stored later does not count");
-        assert!(!slots.keep(second_call, SLOT, 8, &on), "stored to on the way");
+        assert!(slots.hold(first_call, SLOT, 8, until_stored));
+        assert!(slots.hold(first_call, SLOT, 8, on), "what is stored later does not count");
+        assert!(!slots.keep(second_call, SLOT, 8, on), "stored to on the way");
         assert!(slots.keep(second_call, SLOT, 8, &anew), "it began to hold it anew");
         assert!(!slots.hold(second_call, SLOT, 8, &anew), "never read again");
-        assert!(!slots.hold(first_call, SLOT - 8, 8, &until_stored), "never read");
-        assert!(slots.hold(first_call, SLOT + 4, 4, &until_stored), "read as part of another");
+        assert!(!slots.hold(first_call, SLOT - 8, 8, until_stored), "never read");
+        assert!(slots.hold(first_call, SLOT + 4, 4, until_stored), "read as part of another");
     }
 
     #[test]
