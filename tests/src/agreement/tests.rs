@@ -157,6 +157,9 @@ fn types_are_named_with_or_without_paths() {
     assert!(is_type("map[string]url.URL", "map[string]net/url.URL"));
     assert!(is_type("main.pair[int,[]main.x]", "main.pair[int, []a/main.x]"));
     assert!(!is_type("url.URL", "*net/url.URL"));
+    assert!(is_type("main.ticket", "main.ticket·1"));
+    assert!(is_type("struct { a int; b main.x }", "struct { main.a int; main.b main.x }"));
+    assert!(!is_type("main.a", "other.a"));
 }
 
 #[test]
