@@ -134,6 +134,7 @@ fn secrets_are_nowhere_in_a_local_snapshot() {
             let paths = [probes, &file].map(|path| path.to_str().unwrap().to_owned());
             let ran = run(&[
                 "snapshot",
+                "--force",
                 "--max-pause",
                 "5s",
                 "--pid",
