@@ -8,7 +8,7 @@ use stillframe_fuzz::recorded::Recorded;
 use stillframe_fuzz::{Patch, prepared};
 use stillframe_golang::build::Build;
 use stillframe_golang::decode::decode;
-use stillframe_golang::gather::{Expected, gather};
+use stillframe_golang::gather::gather;
 use stillframe_golang::memory::Image;
 use stillframe_golang::runtime::Runtime;
 
@@ -46,7 +46,7 @@ fuzz_target!(|input: Input| {
     }
     let image = Image::from_segments(segments);
     let left = std::cell::Cell::new(input.rounds.map_or(u32::MAX, u32::from));
-    let gathered = gather(&runtime, &image, &threads, &Expected::default(), None, &|| {
+    let gathered = gather(&runtime, &image, &threads, None, None, &|| {
         left.set(left.get().saturating_sub(1));
         left.get() > 0
     });

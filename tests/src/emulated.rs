@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
 use stillframe_golang::build::Build;
-use stillframe_golang::gather::{Expected, gather};
+use stillframe_golang::gather::gather;
 use stillframe_golang::memory::{Image, Memory, Segment, Unreadable};
 use stillframe_golang::runtime::Runtime;
 use stillframe_target::auxiliary::Auxiliary;
@@ -73,7 +73,7 @@ impl Emulated {
         let recorder = Recorder { memory: LiveMemory::new(pid).unwrap(), read: Mutex::default() };
         let runtime = Runtime::locate(&self.build, &recorder, executable.load_bias(entry))
             .unwrap_or_else(|e| panic!("{}: {e}", self.exe.display()));
-        gather(&runtime, &recorder, &[], &Expected::default(), None, &|| true);
+        gather(&runtime, &recorder, &[], None, None, &|| true);
         let frozen = frozen.elapsed();
         self.process.signal(Signal::SIGCONT);
 

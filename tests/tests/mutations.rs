@@ -18,7 +18,7 @@ use stillframe_golang::Stop;
 use stillframe_golang::build::Build;
 use stillframe_golang::decode::decode;
 use stillframe_golang::executable::Executable;
-use stillframe_golang::gather::{Expected, gather};
+use stillframe_golang::gather::gather;
 use stillframe_golang::memory::{Memory, Unreadable};
 use stillframe_golang::runtime::Runtime;
 use stillframe_tests::programs::{Kind, Program, Running};
@@ -167,7 +167,7 @@ fn capture(file: Vec<u8>, memory: &dyn Memory, entry: u64) -> &'static str {
     let Ok(build) = Build::read(Arc::new(file)) else { return "refused" };
     let bias = build.identity.executable.load_bias(entry);
     let Ok(runtime) = Runtime::locate(&build, memory, bias) else { return "other program" };
-    let gathered = gather(&runtime, memory, &[], &Expected::default(), None, &|| true);
+    let gathered = gather(&runtime, memory, &[], None, None, &|| true);
     let found = decode(&runtime, gathered, &[], None);
     let whole = found.stacks.iter().all(|s| s.stop == Stop::Complete) && found.missing.is_empty();
     if whole { "captured" } else { "captured, with gaps" }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stillframe_fuzz::recorded::{Recorded, Recorder};
 use stillframe_golang::build::Build;
-use stillframe_golang::gather::{Expected, gather};
+use stillframe_golang::gather::gather;
 use stillframe_golang::memory::Image;
 use stillframe_golang::runtime::Runtime;
 use stillframe_target::{auxiliary, freeze::freeze, process};
@@ -25,7 +25,7 @@ fn main() {
     let frozen = freeze(&process::find(pid).unwrap(), Duration::from_secs(5)).expect("it can be frozen");
     let recorder = Recorder { memory: frozen.memory(), read: Mutex::default() };
     let runtime = Runtime::locate(&build, &recorder, bias).expect("its runtime is found");
-    gather(&runtime, &recorder, frozen.threads(), &Expected::default(), None, &|| frozen.is_frozen());
+    gather(&runtime, &recorder, frozen.threads(), None, None, &|| frozen.is_frozen());
     let threads = frozen.threads().to_vec();
     let recorder = recorder.read.into_inner().unwrap();
     frozen.resume();

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use stillframe_golang::build::{Build, BuildError};
 use stillframe_golang::decode::decode;
 use stillframe_golang::executable::{Bytes, Executable};
-use stillframe_golang::gather::{Expected, gather, thread_records};
+use stillframe_golang::gather::gather;
 use stillframe_golang::libraries::go_libraries;
 use stillframe_golang::memory::Memory;
+use stillframe_golang::precopy::Precopy;
 use stillframe_golang::probing::Probing;
 use stillframe_golang::runtime::Runtime;
 use stillframe_target::clock::realtime_ns;
@@ -137,13 +138,13 @@ impl Captures {
             .map_err(|source| unless_it_changed(&target, CaptureError::Runtime { pid, source }))?;
         let default = || policy.bound_pause(default_budget(runtime.goroutine_count(target.memory())));
         let budget = options.max_pause.unwrap_or_else(default);
-        let expected = thread_records(&runtime, target.memory());
         let probes = Probes::parse(&options.probes, policy)?;
         let program = convert::program(&exe);
         let order = probes.order(&program, policy);
         let mut probing = Probing::new(&runtime, &order);
-        if let Some(probing) = &mut probing {
-            probing.warm(target.memory(), &expected);
+        let mut precopy = Precopy::take(&runtime, target.memory(), probing.as_mut());
+        if let Some(precopy) = &mut precopy {
+            precopy.check(target.memory());
         }
 
         progress(Phase::Freezing);
@@ -154,7 +155,7 @@ impl Captures {
         }
         let still = || frozen.is_frozen();
         let gathered =
-            gather(&runtime, frozen.memory(), frozen.threads(), &expected, probing.as_mut(), &still);
+            gather(&runtime, frozen.memory(), frozen.threads(), precopy, probing.as_mut(), &still);
         let threads = frozen.threads().to_vec();
         let gone = frozen.memory().is_gone();
         let pause = frozen.resume().map_err(|error| CaptureError::of_freezer(pid, error))?;
@@ -268,7 +269,7 @@ impl Captures {
                 .stands_at(file.pause().map_or_else(|| written_unix_ns(core), |pause| pause.frozen_start_ns));
         }
         let gathered =
-            gather(&runtime, &memory, file.threads(), &Expected::default(), probing.as_mut(), &|| true);
+            gather(&runtime, &memory, file.threads(), None, probing.as_mut(), &|| true);
         progress(Phase::Decoding(None));
         let goroutines =
             decode(&runtime, gathered, file.threads(), file.pause().map(|p| p.frozen_monotonic_ns));

@@ -4,11 +4,13 @@
 //! budget is spent, which `still` tells after each round, that round is thrown away and the rest is missing.
 //! Nothing is decoded here beyond what the next round needs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::bytes::u64_at;
+use crate::gatherer::{Gatherer, Round, image};
 use crate::labels;
-use crate::memory::{Image, Memory, Range, Segment};
+use crate::memory::{Image, Memory, Range};
+use crate::precopy::Precopy;
 use crate::probing::{Probing, Standing};
 use crate::records::{GRecord, MRecord, Status};
 use crate::runtime::Runtime;
@@ -20,19 +22,8 @@ use crate::unwind::StackBytes;
 pub const GOROUTINES_MAX: u64 = 16 << 20;
 /// Threads that the runtime keeps records of.
 pub(crate) const THREADS_MAX: usize = 100_000;
-/// Records of threads that are looked for before the freeze.
-const EXPECTED_MAX: usize = 1024;
 /// Of one goroutine's stack. Go's own limit is 1 GB.
 pub const STACK_BYTES_MAX: u64 = 64 << 20;
-/// Of everything that is read of one process.
-const TOTAL_BYTES_MAX: usize = 4 << 30;
-/// Of one round; what is in flight when the budget ends is lost.
-const ROUND_BYTES_MAX: usize = 8 << 20;
-/// `process_vm_readv` takes this many ranges at once (UIO_MAXIOV, readv(2)).
-const ROUND_RANGES_MAX: usize = 1024;
-/// Reading this many bytes that nobody asked for is cheaper than another range.
-const RANGE_GAP_BYTES: u64 = 256;
-
 /// What was read, not yet sorted.
 pub struct Gathered {
     rounds: Vec<Round>,
@@ -41,189 +32,35 @@ pub struct Gathered {
     pub(crate) threads: Vec<u64>,
     /// The budget ended before everything was read.
     pub(crate) cut: bool,
+    /// Stacks that were copied before the freeze, and proved unchanged in it.
+    pub reused: usize,
 }
 
-struct Round {
-    ranges: Vec<Range>,
-    whole: Vec<bool>,
-    bytes: Vec<u8>,
-}
-
-impl Round {
-    /// The ranges that could be read.
-    fn read(&self) -> impl Iterator<Item = (Range, &[u8])> {
-        let mut at = 0;
-        self.ranges.iter().zip(&self.whole).filter_map(move |(range, whole)| {
-            let start = at;
-            at += range.length;
-            whole.then(|| (*range, &self.bytes[start..at]))
-        })
-    }
-}
-
-/// Rounds are given up one by one, so that not everything is there twice.
-fn image(rounds: Vec<Round>) -> Image {
-    let segment = |(range, bytes): (Range, &[u8])| Segment { address: range.address, bytes: bytes.to_vec() };
-    Image::from_segments(rounds.into_iter().flat_map(|round| round.read().map(segment).collect::<Vec<_>>()))
-}
-
-/// Reads in rounds, and keeps what came.
-pub(crate) struct Gatherer<'a> {
-    memory: &'a dyn Memory,
-    still: &'a dyn Fn() -> bool,
-    rounds: Vec<Round>,
-    total: usize,
-    cut: bool,
-}
-
-impl<'a> Gatherer<'a> {
-    pub(crate) fn new(memory: &'a dyn Memory, still: &'a dyn Fn() -> bool) -> Self {
-        Gatherer { memory, still, rounds: Vec::new(), total: 0, cut: false }
-    }
-
-    /// One call of the memory's. `None` when the budget is spent.
-    fn round(&mut self, ranges: Vec<Range>) -> Option<&Round> {
-        let length = ranges.iter().map(|r| r.length).sum::<usize>();
-        if self.cut || self.total.saturating_add(length) > TOTAL_BYTES_MAX {
-            self.cut = true;
-            return None;
-        }
-        let mut round = Round { whole: vec![false; ranges.len()], bytes: vec![0; length], ranges };
-        self.memory.read_many(&round.ranges, &mut round.bytes, &mut round.whole);
-        if !(self.still)() {
-            self.cut = true;
-            return None;
-        }
-        self.total += length;
-        self.rounds.push(round);
-        self.rounds.last()
-    }
-
-    /// In as many rounds as it takes; the indices of those rounds.
-    pub(crate) fn rounds(&mut self, ranges: Vec<Range>) -> std::ops::Range<usize> {
-        let first = self.rounds.len();
-        let mut ranges = ranges.into_iter().peekable();
-        while ranges.peek().is_some() {
-            let mut length = 0;
-            let mut some = Vec::new();
-            while let Some(range) = ranges.next_if(|r| {
-                some.len() < ROUND_RANGES_MAX && (some.is_empty() || length + r.length <= ROUND_BYTES_MAX)
-            }) {
-                length += range.length;
-                some.push(range);
-            }
-            if self.round(some).is_none() {
-                break;
-            }
-        }
-        first..self.rounds.len()
-    }
-
-    fn one(&mut self, address: u64, length: usize) -> Option<&[u8]> {
-        let round = self.round(vec![Range { address, length }])?;
-        round.whole[0].then_some(&round.bytes)
-    }
-
-    /// What some rounds brought, whole ranges only.
-    pub(crate) fn read(&self, rounds: std::ops::Range<usize>) -> impl Iterator<Item = (Range, &[u8])> {
-        self.rounds[rounds].iter().flat_map(Round::read)
-    }
-
-    /// What some rounds brought of a range that they were asked for.
-    fn bytes(&self, rounds: std::ops::Range<usize>, wanted: Range) -> Option<&[u8]> {
-        self.read(rounds).find(|(range, _)| *range == wanted).map(|(_, bytes)| bytes)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn into_image(self) -> Image {
-        image(self.rounds)
-    }
-
-    /// Reads structures of `size` bytes, neighbours in one range, and hands out those that could be read.
-    pub(crate) fn structures<T>(
-        &mut self,
-        addresses: &[u64],
-        size: usize,
-        parse: impl Fn(u64, &[u8]) -> Option<T>,
-    ) -> Vec<T> {
-        let mut sorted = addresses.to_vec();
-        sorted.sort_unstable();
-        sorted.dedup();
-        let mut ranges: Vec<Range> = Vec::new();
-        for &address in &sorted {
-            let Some(end) = address.checked_add(size as u64) else { continue };
-            match ranges.last_mut() {
-                Some(last)
-                    if address.saturating_sub(last.address + last.length as u64) <= RANGE_GAP_BYTES
-                        && end - last.address <= ROUND_BYTES_MAX as u64 / 8 =>
-                {
-                    last.length = last.length.max((end - last.address) as usize);
-                }
-                _ => ranges.push(Range { address, length: size }),
-            }
-        }
-        let rounds = self.rounds(ranges);
-        let mut found = Vec::with_capacity(sorted.len());
-        // Ranges come in the order of the addresses that they were made of.
-        let mut next = 0;
-        for round in &self.rounds[rounds] {
-            let mut at = 0;
-            for (range, whole) in round.ranges.iter().zip(&round.whole) {
-                let bytes = &round.bytes[at..at + range.length];
-                at += range.length;
-                let last = range.address + (range.length - size) as u64;
-                next += sorted[next..].partition_point(|&address| address < range.address);
-                while let Some(&address) = sorted.get(next).filter(|&&address| address <= last) {
-                    next += 1;
-                    let skip = (address - range.address) as usize;
-                    found.extend(whole.then(|| parse(address, &bytes[skip..skip + size])).flatten());
-                }
-            }
-        }
-        found
-    }
-}
-
-/// Where the records of the runtime's threads are: a list with links, a read for each. A process that runs may change it
-/// meanwhile: good for [`Expected`] only.
-pub fn thread_records(runtime: &Runtime<'_>, memory: &dyn Memory) -> Expected {
-    let layouts = &runtime.build.layouts;
-    let mut found = Vec::new();
-    let mut next = memory.read_u64(runtime.address(runtime.build.variables.allm)).unwrap_or(0);
-    while next != 0 && found.len() < EXPECTED_MAX && !found.contains(&next) {
-        found.push(next);
-        let bytes = memory.read_bytes(next, layouts.m.size).ok();
-        next = bytes.and_then(|bytes| MRecord::parse(next, &bytes, layouts)).map_or(0, |record| record.next);
-    }
-    Expected(found)
-}
-
-/// Addresses that are probably needed: what is read of them in one round need not be read in many. Whether they are right
-/// changes nothing but the number of rounds.
-#[derive(Clone, Debug, Default)]
-pub struct Expected(Vec<u64>);
-
-/// Reads a frozen process. `threads` are its threads; `still` says whether it is still frozen.
+/// Reads a frozen process. `threads` are its threads; `precopy` is what was copied of it while it ran; `still` says
+/// whether it is still frozen.
 pub fn gather(
     runtime: &Runtime<'_>,
     memory: &dyn Memory,
     threads: &[Thread],
-    expected: &Expected,
+    mut precopy: Option<Precopy<'_>>,
     probing: Option<&mut Probing<'_>>,
     still: &dyn Fn() -> bool,
 ) -> Gathered {
     let mut gatherer = Gatherer::new(memory, still);
     let mut found = (Vec::new(), Vec::new());
     // A missing first round leaves everything empty, which `decode` reports.
-    let _ = gather_into(runtime, &mut gatherer, threads, expected, probing, &mut found);
-    Gathered { rounds: gatherer.rounds, goroutines: found.0, threads: found.1, cut: gatherer.cut }
+    let _ = gather_into(runtime, &mut gatherer, threads, precopy.as_mut(), probing, &mut found);
+    let reused = precopy.as_ref().map_or(0, |precopy| precopy.reused().count());
+    let mut rounds = gatherer.rounds;
+    rounds.extend(precopy.into_iter().flat_map(Precopy::into_rounds));
+    Gathered { rounds, goroutines: found.0, threads: found.1, cut: gatherer.cut, reused }
 }
 
 fn gather_into(
     runtime: &Runtime<'_>,
     gatherer: &mut Gatherer<'_>,
     threads: &[Thread],
-    expected: &Expected,
+    mut precopy: Option<&mut Precopy<'_>>,
     probing: Option<&mut Probing<'_>>,
     found: &mut (Vec<u64>, Vec<u64>),
 ) -> Option<()> {
@@ -243,7 +80,8 @@ fn gather_into(
     found.0 = pointers.chunks_exact(8).map_while(|word| u64_at(word, 0)).collect();
 
     let parse_m = |address, bytes: &[u8]| MRecord::parse(address, bytes, layouts);
-    let early = gatherer.structures(&expected.0, layouts.m.size, parse_m);
+    let expected = precopy.as_deref().map_or(&[][..], |precopy| &precopy.threads);
+    let early = gatherer.structures(expected, layouts.m.size, parse_m);
     let mut early: HashMap<u64, MRecord> = early.into_iter().map(|m| (m.address, m)).collect();
     let mut ms = HashMap::new();
     while m != 0 && ms.len() < THREADS_MAX && !ms.contains_key(&m) {
@@ -256,7 +94,11 @@ fn gather_into(
     found.1.sort_unstable();
 
     let parse_g = |address, bytes: &[u8]| GRecord::parse(address, bytes, layouts);
-    let gs = gatherer.structures(&found.0, layouts.g.size, parse_g);
+    let known = precopy.as_mut().map_or(0, |precopy| precopy.verify(&found.0, gatherer));
+    let mut gs = gatherer.structures(&found.0[known..], layouts.g.size, parse_g);
+    // From here on what is known is looked at only where it may have changed.
+    let precopy = precopy.as_deref();
+    gs.extend(precopy.iter().flat_map(|precopy| precopy.changed()).filter_map(|(at, g)| parse_g(at, g)));
     let signal_gs: Vec<u64> = ms.values().map(|m| m.gsignal).filter(|&g| g != 0).collect();
     let signal_gs = gatherer.structures(&signal_gs, layouts.g.size, parse_g);
 
@@ -295,8 +137,18 @@ fn gather_into(
     stacks.sort_unstable();
     let of_others = gatherer.rounds(stacks);
 
-    labels::gather(gatherer, runtime.build.minor, alive().map(|g| g.labels));
-    let bubbles: Vec<u64> = alive().map(|g| g.bubble).filter(|&b| b != 0).collect();
+    let (mut labels, mut bubbles) = (HashSet::new(), HashSet::new());
+    alive().for_each(|g| {
+        labels.insert(g.labels);
+        bubbles.insert(g.bubble);
+    });
+    let bubble_at = layouts.g.bubble.or(layouts.g.sync_group);
+    for (_, g) in precopy.iter().flat_map(|precopy| precopy.unchanged()) {
+        labels.extend(u64_at(g, layouts.g.labels));
+        bubbles.extend(bubble_at.and_then(|at| u64_at(g, at)));
+    }
+    labels::gather(gatherer, runtime.build.minor, labels.into_iter());
+    let bubbles: Vec<u64> = bubbles.into_iter().filter(|&b| b != 0).collect();
     if let Some(at) = layouts.bubble_id.or(layouts.sync_group_root) {
         let ids = gatherer.structures(&bubbles, at + 8, |_, bytes| u64_at(bytes, at));
         if layouts.bubble_id.is_none() {
@@ -316,14 +168,15 @@ fn gather_into(
             let start = start(runtime, g, running.as_ref()).ok()?;
             Some(Standing { g: g.clone(), start, registers: running.and_then(|r| r.registers), bytes })
         };
-        let standing: Vec<Standing<'_>> = alive().filter_map(standing).collect();
+        let parked = precopy.into_iter().flat_map(|precopy| precopy.probed());
+        let standing: Vec<Standing<'_>> = alive().filter_map(standing).chain(parked).collect();
         let whole = probing.read(&standing, gatherer.memory, gatherer.still);
         gatherer.cut |= !whole;
     }
     Some(())
 }
 
-fn stack_range(sp: u64, hi: u64) -> Range {
+pub(crate) fn stack_range(sp: u64, hi: u64) -> Range {
     Range { address: sp, length: (hi - sp).min(STACK_BYTES_MAX) as usize }
 }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::bytes::{u8_at, u64_at};
-use crate::gather::Gatherer;
+use crate::gatherer::Gatherer;
 use crate::memory::{Image, Memory, Range, Unreadable};
 
 const LABELS_MAX: u64 = 64;

@@ -87,6 +87,10 @@ mirror! {
         startpc: "startpc",
         labels: "labels",
         waiting: "waiting",
+        param: "param",
+        parking_on_chan: "parkingOnChan",
+        tracking_seq: "trackingSeq",
+        gc_assist_bytes: "gcAssistBytes",
     } where {
         // 1.24.
         sync_group: "syncGroup",

@@ -4,8 +4,9 @@
 //!
 //! 1. [`build::Build`]: what an executable says of itself: version, function table, where its runtime keeps things.
 //! 2. [`runtime::Runtime`]: that build in one process, found through [`memory::Memory`].
-//! 3. [`gather`]: the reads that a freeze needs, in as few rounds as can be.
-//! 4. [`decode`]: goroutines, stacks and frames out of what was read, while the process runs again.
+//! 3. [`precopy`]: the stacks of goroutines that are parked, copied while the process runs.
+//! 4. [`gather`]: the reads that a freeze needs, in as few rounds as can be.
+//! 5. [`decode`]: goroutines, stacks and frames out of what was read, while the process runs again.
 //!
 //! Invariants: no system call; no byte of a file or of a target is trusted (every offset, length and walk is bounded, and
 //! damage is an error or a gap); what cannot be known is missing and says why, and is never guessed.
@@ -17,10 +18,12 @@ mod arguments;
 mod bytes;
 mod debug_info;
 mod evidence;
+mod gatherer;
 mod hash;
 mod labels;
 mod layout;
 mod layout_table;
+mod parked;
 mod records;
 mod references;
 mod relocations;
@@ -46,6 +49,7 @@ pub mod memory;
 pub mod modules;
 pub mod package;
 pub mod place;
+pub mod precopy;
 pub mod probe;
 pub mod probing;
 pub mod runtime;

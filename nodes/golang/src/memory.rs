@@ -44,6 +44,17 @@ pub trait Memory {
         }
     }
 
+    /// Reads many ranges, and hands out each with its index, in their order; `None`: it could not be read. An
+    /// implementation may read on while the caller looks at what came.
+    fn read_each(&self, ranges: &[Range], each: &mut dyn FnMut(usize, Option<&[u8]>)) {
+        let mut buffer = Vec::new();
+        for (index, range) in ranges.iter().enumerate() {
+            buffer.resize(range.length, 0);
+            let read = self.read(range.address, &mut buffer);
+            each(index, read.is_ok().then_some(&buffer[..]));
+        }
+    }
+
     /// A little-endian 64-bit word.
     fn read_u64(&self, address: u64) -> Result<u64, Unreadable> {
         let mut word = [0; 8];

@@ -33,7 +33,7 @@ pub enum Status {
 /// The collector scans the goroutine's stack.
 //
 // @go const runtime._Gscan = 0x1000
-const STATUS_SCAN: u32 = 0x1000;
+pub(crate) const STATUS_SCAN: u32 = 0x1000;
 
 impl Status {
     fn of(value: u32) -> Self {

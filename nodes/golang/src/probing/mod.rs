@@ -20,7 +20,6 @@ mod sites;
 pub use captured::{Captured, Cell, Problem, Row, Table};
 
 use crate::gap::Gap;
-use crate::gather::{Expected, gather};
 use crate::memory::Memory;
 use crate::probe::ProbeSet;
 use crate::records::GRecord;
@@ -63,7 +62,6 @@ pub struct Probing<'a> {
     order: &'a Order<'a>,
     steps: Steps<'a>,
     sites: Sites<'a>,
-    warming: bool,
     found: Vec<Found>,
     left_out: usize,
 }
@@ -77,18 +75,17 @@ impl<'a> Probing<'a> {
             order,
             steps: Steps::new(&runtime.functions),
             sites,
-            warming: false,
             found: Vec::new(),
             left_out: 0,
         })
     }
 
-    /// Looks up what is where goroutines stand at present. The process runs meanwhile: what is read is good for nothing
-    /// else.
-    pub fn warm(&mut self, memory: &dyn Memory, expected: &Expected) {
-        self.warming = true;
-        gather(self.runtime, memory, &[], expected, Some(&mut *self), &|| true);
-        self.warming = false;
+    /// Looks up what is where a goroutine stands in a process that runs. Whether a probe is about one of its frames.
+    pub(crate) fn warm(&mut self, standing: Standing<'_>) -> bool {
+        let standing = [standing];
+        let mut rounds = Rounds::new(self.runtime, self.order, &standing);
+        rounds.find(0, &self.steps, &mut self.sites);
+        !rounds.finish().0.is_empty()
     }
 
     /// When the process stands still, for `since`: Unix nanoseconds.
@@ -106,9 +103,6 @@ impl<'a> Probing<'a> {
         let mut rounds = Rounds::new(self.runtime, self.order, standing);
         for index in 0..standing.len() {
             rounds.find(index, &self.steps, &mut self.sites);
-        }
-        if self.warming {
-            return true;
         }
         let whole = rounds.read(&self.sites.process, memory, still);
         let (found, left_out) = rounds.finish();

@@ -213,35 +213,31 @@ impl RemoteMemory {
         self.line.errno.load(Ordering::Relaxed) == Errno::ESRCH as i32
     }
 
-    /// All chunks, one behind the other into `buffer`.
+    /// All chunks, in their order. `finish` takes one out of its slot while the next one is read.
     fn read_chunks(
         &self,
         chunks: impl Iterator<Item = Chunk>,
-        buffer: &mut [u8],
-        whole: &mut [bool],
+        finish: &mut dyn FnMut(&Chunk, &Slot<'_>),
     ) -> Result<(), FreezerError> {
         let line = &self.line;
         let ends = lock(&line.ends);
         let (socket, window) = &*ends;
         let slots: Vec<Slot<'_>> = (0..SLOTS).filter_map(|number| window.slot(number)).collect();
-        let mut at = 0;
-        let mut finish = |chunk: Chunk, slot: &Slot<'_>| {
-            line.await_read(socket)?;
-            slot.copy_data(&mut buffer[at..at + chunk.length]);
-            at += chunk.length;
-            chunk.of.iter().enumerate().for_each(|(i, of)| whole[*of] &= slot.whole(i));
-            Ok(())
-        };
         let mut under_way = None;
         for (number, chunk) in chunks.enumerate() {
             let number = number % SLOTS;
             slots[number].put_ranges(&chunk.ranges);
             line.tell(socket, TargetCommand::Read { slot: number as u8, ranges: chunk.ranges.len() as u32 })?;
             if let Some((before, slot)) = under_way.replace((chunk, &slots[number])) {
-                finish(before, slot)?;
+                line.await_read(socket)?;
+                finish(&before, slot);
             }
         }
-        under_way.map_or(Ok(()), |(last, slot)| finish(last, slot))
+        if let Some((last, slot)) = under_way {
+            line.await_read(socket)?;
+            finish(&last, slot);
+        }
+        Ok(())
     }
 }
 
@@ -279,9 +275,48 @@ impl Memory for RemoteMemory {
         let total = ranges.iter().try_fold(0usize, |sum, range| sum.checked_add(range.length));
         assert_eq!(total, Some(buffer.len()), "the buffer has room for all ranges, and no more");
         whole.fill(true);
-        if self.read_chunks(chunks(ranges), buffer, whole).is_err() {
+        let mut at = 0;
+        let mut finish = |chunk: &Chunk, slot: &Slot<'_>| {
+            slot.copy_data(&mut buffer[at..at + chunk.length]);
+            at += chunk.length;
+            chunk.of.iter().enumerate().for_each(|(i, of)| whole[*of] &= slot.whole(i));
+        };
+        if self.read_chunks(chunks(ranges), &mut finish).is_err() {
             self.line.still.store(false, Ordering::Relaxed);
             whole.fill(false);
+        }
+    }
+
+    /// As [`Memory::read_many`]. Ranges are handed out while the freezer reads those that follow.
+    fn read_each(&self, ranges: &[Range], each: &mut dyn FnMut(usize, Option<&[u8]>)) {
+        let mut data = vec![0; DATA_BYTES];
+        // What came of a range that is longer than a slot.
+        let mut begun: (Vec<u8>, bool) = (Vec::new(), true);
+        let mut next = 0;
+        let mut finish = |chunk: &Chunk, slot: &Slot<'_>| {
+            slot.copy_data(&mut data[..chunk.length]);
+            let mut at = 0;
+            for (i, piece) in chunk.ranges.iter().enumerate() {
+                let (of, bytes) = (chunk.of[i], &data[at..at + piece.length]);
+                at += piece.length;
+                let whole = slot.whole(i);
+                if piece.length == ranges[of].length {
+                    each(of, whole.then_some(bytes));
+                    next = of + 1;
+                    continue;
+                }
+                begun.0.extend_from_slice(bytes);
+                begun.1 &= whole;
+                if begun.0.len() == ranges[of].length {
+                    let (bytes, whole) = std::mem::replace(&mut begun, (Vec::new(), true));
+                    each(of, whole.then_some(&bytes));
+                    next = of + 1;
+                }
+            }
+        };
+        if self.read_chunks(chunks(ranges), &mut finish).is_err() {
+            self.line.still.store(false, Ordering::Relaxed);
+            (next..ranges.len()).for_each(|of| each(of, None));
         }
     }
 }
