@@ -215,6 +215,53 @@ pub const ABOUT: &[About] = &[
         example: "select probe, name, gap, count(*) as times from goroutine_values where gap is not null group by 1, 2, 3 order by times desc",
     },
     About {
+        name: "links",
+        question: "Which goroutines belong together? Here: because a probe set has a link between what was captured of both",
+        columns: &[
+            ("link_id", "key"),
+            ("name", "the link of the probe set; NULL: none"),
+            (
+                "client_goroutine_id",
+                "the goroutine whose row is on the link's left side, from; the one that waits",
+            ),
+            ("server_goroutine_id", "the goroutine whose row is on its right side, to; never the same one"),
+            ("client_endpoint_id", "NULL: not of a connection"),
+            ("server_endpoint_id", "NULL: not of a connection"),
+            ("protocol", "NULL: not of a connection"),
+            ("state", "in flight, unread, idle; NULL: not of a connection"),
+            (
+                "confidence",
+                "certain, likely, possible; likely: the values are equal, and the set says what that means",
+            ),
+            ("evidence", "JSON: the columns that were compared, and their value"),
+            ("role", "as the probe set has it; blocked by: also an edge of waits_for"),
+        ],
+        example: "select l.name, c.program, c.goid, s.goid as other_goid, json_extract(l.evidence, '$.value') as value from links l join goroutine_list c on c.goroutine_id = l.client_goroutine_id join goroutine_list s on s.goroutine_id = l.server_goroutine_id limit 20",
+    },
+    About {
+        name: "waits_for",
+        question: "Which goroutine waits for which other one?",
+        columns: &[
+            ("from_goroutine_id", "the one that waits"),
+            ("to_goroutine_id", "the one that it waits for"),
+            ("kind", "for what: the name of a probe set's link, or a protocol"),
+            ("any", "1: one of several alternatives, any of which would do"),
+            ("confidence", "as in links"),
+        ],
+        example: "select w.kind, f.user_function, t.user_function as waits_for, count(*) as goroutines from waits_for w join goroutine_list f on f.goroutine_id = w.from_goroutine_id join goroutine_list t on t.goroutine_id = w.to_goroutine_id group by 1, 2, 3 order by 4 desc limit 20",
+    },
+    About {
+        name: "derivations",
+        question: "Which columns, tables and links were added by probe sets, and from what?",
+        columns: &[
+            ("kind", "column, table, link"),
+            ("table_name", "where it was added: a probe's table, a table of its own, links"),
+            ("name", "of the column or link; of a table, its own"),
+            ("source", "its SQL; of a link, the columns that are equal"),
+        ],
+        example: "select kind, table_name, name, source from derivations",
+    },
+    About {
         name: "gaps",
         question: "What is missing from this file, and why?",
         columns: &[

@@ -121,3 +121,15 @@ left join functions f on f.function_id = s.user_function_id
 where g.is_system = 0
   and (g.born_before_unix_ns is null
        or coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - g.born_before_unix_ns >= 60000000000);
+
+-- Who waits for whom: the links in which the client waits.
+create view waits_for as
+select client_goroutine_id as from_goroutine_id,
+       server_goroutine_id as to_goroutine_id,
+       coalesce(name, protocol) as kind,
+       0 as "any",
+       confidence
+from links
+where client_goroutine_id is not null
+  and server_goroutine_id is not null
+  and (role = 'blocked by' or state in ('in flight', 'unread'));

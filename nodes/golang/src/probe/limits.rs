@@ -6,6 +6,14 @@ pub const SET_BYTES_MAX: usize = 256 << 10;
 pub const PROBES_MAX: usize = 256;
 /// `[[redact]]` sections of one set.
 pub const REDACTIONS_MAX: usize = 256;
+/// `[[column]]` sections of one set.
+pub const ADDED_COLUMNS_MAX: usize = 64;
+/// `[[table]]` sections of one set.
+pub const DERIVED_TABLES_MAX: usize = 64;
+/// `[[link]]` sections of one set.
+pub const LINKS_MAX: usize = 64;
+/// The text of one SQL statement of a set. It bounds what the statement can keep in memory, too.
+pub const SQL_BYTES_MAX: usize = 8 << 10;
 /// Expressions of one probe: columns of its table.
 pub const EXPRESSIONS_MAX: usize = 64;
 /// The text of one expression.

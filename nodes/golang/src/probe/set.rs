@@ -10,17 +10,23 @@ use toml::de::{DeTable, DeValue};
 
 use super::column::{self, RESERVED};
 use super::expression::Expression;
-use super::limits::{EXPRESSIONS_MAX, PROBES_MAX, REDACTIONS_MAX, SET_BYTES_MAX};
+use super::limits::{
+    ADDED_COLUMNS_MAX, DERIVED_TABLES_MAX, EXPRESSIONS_MAX, LINKS_MAX, PROBES_MAX, REDACTIONS_MAX,
+    SET_BYTES_MAX,
+};
 use super::pattern::{Pattern, Subject};
 use super::problem::{Problem, Span, nearest};
 use super::toml_reader::{Section, Text, TomlReader};
 
+mod derived;
+
 pub use super::toml_reader::TextPlace;
+pub use derived::{AddedColumn, BLOCKED_BY, DerivedTable, Link, LinkEnd, Sql};
 
 /// Sections of this version.
-const SECTIONS: [&str; 2] = ["probe", "redact"];
+const SECTIONS: [&str; 5] = ["probe", "redact", "column", "table", "link"];
 /// Sections that sets of later versions have.
-const LATER_SECTIONS: [&str; 5] = ["type", "column", "table", "link", "program"];
+const LATER_SECTIONS: [&str; 2] = ["type", "program"];
 /// Mistakes that are told at once.
 const ERRORS_MAX: usize = 50;
 
@@ -28,6 +34,9 @@ const ERRORS_MAX: usize = 50;
 pub struct ProbeSet {
     pub probes: Vec<Probe>,
     pub redactions: Vec<Redaction>,
+    pub columns: Vec<AddedColumn>,
+    pub tables: Vec<DerivedTable>,
+    pub links: Vec<Link>,
 }
 
 /// `[[probe]]`
@@ -42,6 +51,8 @@ pub struct Probe {
     pub capture: Option<Vec<Column>>,
     /// Where its function stands.
     pub place: TextPlace,
+    /// Where its name stands.
+    pub name_place: TextPlace,
 }
 
 /// One captured expression, a column of the probe's table.
@@ -73,6 +84,8 @@ pub struct SetError {
     /// What it is about: `probe orders.capture`. Empty where the text is no TOML.
     pub key: String,
     pub message: String,
+    /// The line of what it clashes with.
+    pub other_line: Option<usize>,
     /// What to do.
     pub help: String,
 }
@@ -83,7 +96,8 @@ impl fmt::Display for SetError {
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
-        write!(f, "{}; {}", self.message, self.help)
+        let other = self.other_line.map_or(String::new(), |line| format!(" in line {line}"));
+        write!(f, "{}{other}; {}", self.message, self.help)
     }
 }
 
@@ -167,6 +181,24 @@ fn read_set<'a>(reader: &mut TomlReader<'a>, table: &'a DeTable<'a>) -> ProbeSet
                 bounded(reader, name, &sections, REDACTIONS_MAX);
                 set.redactions = sections.iter().filter_map(|section| redaction(reader, section)).collect();
             }
+            "column" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, ADDED_COLUMNS_MAX);
+                set.columns =
+                    sections.into_iter().filter_map(|section| derived::column(reader, section)).collect();
+            }
+            "table" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, DERIVED_TABLES_MAX);
+                set.tables =
+                    sections.into_iter().filter_map(|section| derived::table(reader, section)).collect();
+            }
+            "link" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, LINKS_MAX);
+                set.links =
+                    sections.into_iter().filter_map(|section| derived::link(reader, section)).collect();
+            }
             later if LATER_SECTIONS.contains(&later) => {
                 let message = format!("[[{later}]] is not supported by this version of Stillframe");
                 reader.error(at, later, message, "leave it out, or update Stillframe");
@@ -174,13 +206,15 @@ fn read_set<'a>(reader: &mut TomlReader<'a>, table: &'a DeTable<'a>) -> ProbeSet
             unknown => {
                 let help = match nearest(unknown, SECTIONS.into_iter().chain(LATER_SECTIONS)) {
                     Some(nearest) => format!("did you mean [[{nearest}]]?"),
-                    None => "a set has [[probe]] and [[redact]] sections".to_owned(),
+                    None => "a set has [[probe]], [[redact]], [[column]], [[table]] and [[link]] sections"
+                        .to_owned(),
                 };
                 let shown: String = unknown.chars().take(40).collect();
                 reader.error(at, &shown, "unknown section", help);
             }
         }
     }
+    derived::clashes(reader, &set);
     set
 }
 
@@ -193,27 +227,20 @@ fn bounded(reader: &mut TomlReader<'_>, name: &str, sections: &[Section<'_>], mo
 
 fn probes<'a>(reader: &mut TomlReader<'a>, sections: Vec<Section<'a>>) -> Vec<Probe> {
     let mut probes = Vec::new();
-    let mut lines: HashMap<String, usize> = HashMap::new();
+    let mut places: HashMap<String, TextPlace> = HashMap::new();
     for section in sections {
-        let Some((probe, name)) = probe(reader, section) else { continue };
-        let (line, _) = reader.place(name);
-        if let Some(line) = lines.insert(probe.name.clone(), line) {
-            let message = format!("there is another probe {} in line {line}", probe.name);
+        let Some(probe) = probe(reader, section) else { continue };
+        if let Some(other) = places.insert(probe.name.clone(), probe.name_place) {
+            let message = format!("there is another probe {}", probe.name);
             let help = "each probe makes a table of its own: choose another name";
-            reader.problem(
-                name,
-                &format!("probe {}.name", probe.name),
-                &Problem::new(Span::default(), message),
-                help,
-            );
+            reader.clash(probe.name_place, &format!("probe {}.name", probe.name), message, other, help);
         }
         probes.push(probe);
     }
     probes
 }
 
-/// With its name as it stands in the text.
-fn probe<'a>(reader: &mut TomlReader<'a>, mut section: Section<'a>) -> Option<(Probe, Text<'a>)> {
+fn probe<'a>(reader: &mut TomlReader<'a>, mut section: Section<'a>) -> Option<Probe> {
     let name = required(reader, &section, "name", r#"name = "orders" makes the table probe_orders"#);
     if let Some(name) = name
         && column::is_name(name.text)
@@ -230,8 +257,8 @@ fn probe<'a>(reader: &mut TomlReader<'a>, mut section: Section<'a>) -> Option<(P
     let program = program
         .and_then(|text| pattern(reader, text, &format!("{}.program", section.label), Subject::Program));
     let capture = section.table.get("capture").map(|value| columns(reader, &section, value));
-    let probe = Probe { name: plain?, function: function?, program, capture, place: place? };
-    Some((probe, name?))
+    let name_place = reader.position_of(name?);
+    Some(Probe { name: plain?, function: function?, program, capture, place: place?, name_place })
 }
 
 fn redaction<'a>(reader: &mut TomlReader<'a>, section: &Section<'a>) -> Option<Redaction> {

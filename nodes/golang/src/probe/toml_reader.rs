@@ -48,17 +48,33 @@ impl<'a> TomlReader<'a> {
             column,
             key: label.to_owned(),
             message: message.into(),
+            other_line: None,
             help: help.into(),
+        });
+    }
+
+    /// Two sections that claim the same.
+    pub(super) fn clash(
+        &mut self,
+        at: TextPlace,
+        label: &str,
+        message: String,
+        other: TextPlace,
+        help: &str,
+    ) {
+        self.errors.push(SetError {
+            line: at.line,
+            column: at.column,
+            key: label.to_owned(),
+            message,
+            other_line: Some(other.line),
+            help: help.to_owned(),
         });
     }
 
     /// A mistake within a string.
     pub(super) fn problem(&mut self, of: Text<'_>, label: &str, problem: &Problem, help: impl Into<String>) {
         self.error(of.offset(problem.span.start), label, problem.to_string(), help);
-    }
-
-    pub(super) fn place(&self, of: Text<'_>) -> (usize, usize) {
-        position(self.source, of.start)
     }
 
     pub(super) fn position_of(&self, of: Text<'_>) -> TextPlace {
