@@ -48,6 +48,11 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
             let message = probe_files::lines(&errors, std::slice::from_ref(&part));
             Failure::new(Class::Usage, message, "correct the probe set; the snapshot is as it was").into()
         }
+        ApplyError::Limit(errors) => {
+            let message = probe_files::lines(&errors, std::slice::from_ref(&part));
+            let remedy = "have the SQL select less, or allow more with --timeout; the snapshot is as it was";
+            Failure::new(Class::Limit, message, remedy).into()
+        }
         ApplyError::Read(error) => of_read(error),
         ApplyError::Write(error) => Failure::from(error).into(),
         ApplyError::InUse { .. } => {

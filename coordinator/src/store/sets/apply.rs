@@ -39,6 +39,9 @@ pub enum ApplyError {
     Foreign { path: PathBuf, what: String },
     #[error("{0}")]
     Set(SetErrors),
+    /// Nothing else is wrong with it.
+    #[error("{0}")]
+    Limit(SetErrors),
 }
 
 /// Adds what `set` makes by SQL within `time_max`.
@@ -61,7 +64,9 @@ pub fn apply(file: &Path, set: &Outline, time_max: Duration) -> Result<Applied, 
     let addresses = probes.and_then(|text| outline(&text).ok()).unwrap_or_default().addresses;
     let outcome = derive(&mut connection, set, addresses, &mut Budget::new(time_max)).map_err(failed)?;
     if !outcome.failed.is_empty() {
-        return Err(ApplyError::Set(SetErrors(outcome.failed)));
+        let is_limit = outcome.limited == outcome.failed.len();
+        let errors = SetErrors(outcome.failed);
+        return Err(if is_limit { ApplyError::Limit(errors) } else { ApplyError::Set(errors) });
     }
     let not_captured = not_captured(&connection, set).map_err(failed)?;
     connection.execute_batch("commit; pragma analysis_limit = 10000; analyze;").map_err(failed)?;

@@ -28,7 +28,8 @@ pub(crate) fn check(set: &Outline, planned: &[PlannedTable]) -> Result<(), Vec<S
     let checked = empty(planned).and_then(|mut connection| {
         let budget = &mut Budget::new(TIME_MAX);
         let addresses = set.addresses.clone();
-        Derivation { connection: &mut connection, budget, is_check: true, open, addresses }.run(set)
+        Derivation { connection: &mut connection, budget, is_check: true, open, addresses, limited: 0 }
+            .run(set)
     });
     match checked {
         Ok(outcome) if outcome.failed.is_empty() => Ok(()),

@@ -15,6 +15,7 @@ pub(super) struct Refusal {
     pub(super) offset: Option<usize>,
     /// What to do, where that is known here.
     pub(super) help: Option<&'static str>,
+    pub(super) is_limit: bool,
 }
 
 /// What stands in the temporary table.
@@ -29,8 +30,12 @@ const HELP_READ: &str =
     "a set's SQL is one SELECT over the snapshot's own tables, with SQLite's usual functions";
 
 impl Refusal {
-    fn new(message: impl Into<String>, help: &'static str) -> Refusal {
-        Refusal { message: message.into(), offset: None, help: Some(help) }
+    fn new(message: impl Into<String>) -> Refusal {
+        Refusal { message: message.into(), offset: None, help: Some(HELP_READ), is_limit: false }
+    }
+
+    fn limit(message: String) -> Refusal {
+        Refusal { message, offset: None, help: Some(HELP_LIMIT), is_limit: true }
     }
 
     pub(super) fn is_unknown_column(&self) -> bool {
@@ -43,11 +48,11 @@ impl Refusal {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => return Err(error),
             Some(ErrorCode::OperationInterrupted) => {
                 let message = format!("all SQL of the set took longer than {:?}", budget.time_max);
-                return Ok(Refusal::new(message, HELP_LIMIT));
+                return Ok(Refusal::limit(message));
             }
             Some(ErrorCode::TooBig) => {
                 let message = format!("a value or a row of more than {VALUE_BYTES_MAX} bytes");
-                return Ok(Refusal::new(message, HELP_LIMIT));
+                return Ok(Refusal::limit(message));
             }
             _ => {}
         }
@@ -58,7 +63,7 @@ impl Refusal {
             other => (other.to_string(), None),
         };
         let help = (is_denied || message.starts_with("not authorized")).then_some(HELP_READ);
-        Ok(Refusal { message, offset, help })
+        Ok(Refusal { message, offset, help, is_limit: false })
     }
 }
 
@@ -90,7 +95,7 @@ pub(super) fn prepare(
     })?;
     Ok(match prepared {
         Ok(Ok(names)) => Ok(names),
-        Ok(Err(message)) => Err(Refusal::new(message, HELP_READ)),
+        Ok(Err(message)) => Err(Refusal::new(message)),
         Err(error) => Err(Refusal::of(error, budget)?),
     })
 }
@@ -147,11 +152,11 @@ fn fill(
             insert.raw_bind_parameter(column + 1, ToSqlOutput::Borrowed(value))?;
         }
         if results.rows > budget.rows_max {
-            return Ok(Err(Refusal::new(format!("more than {} rows", budget.rows_max), HELP_LIMIT)));
+            return Ok(Err(Refusal::limit(format!("more than {} rows", budget.rows_max))));
         }
         if bytes > *bytes_left {
             let message = format!("all that the set adds has more than {} bytes", budget.bytes_max);
-            return Ok(Err(Refusal::new(message, HELP_LIMIT)));
+            return Ok(Err(Refusal::limit(message)));
         }
         *bytes_left -= bytes;
         insert.raw_execute()?;

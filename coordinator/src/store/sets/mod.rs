@@ -63,6 +63,8 @@ pub(super) struct Outcome {
     pub(super) made: Vec<Made>,
     /// What is absent, and why.
     pub(super) failed: Vec<SetError>,
+    /// How many of them failed because of a limit.
+    pub(super) limited: usize,
 }
 
 /// Why one thing could not be added.
@@ -88,6 +90,8 @@ struct Derivation<'a> {
     /// Tables of which not all columns are known before the capture.
     open: HashSet<String>,
     addresses: Vec<(String, String)>,
+    /// Limits that were reached.
+    limited: usize,
 }
 
 /// Adds the set to a file that has its tables and views. An error is one of the file itself.
@@ -98,7 +102,7 @@ pub(super) fn derive(
     budget: &mut Budget,
 ) -> rusqlite::Result<Outcome> {
     let addresses = set.addresses.iter().cloned().chain(of_file).collect();
-    Derivation { connection, budget, is_check: false, open: HashSet::new(), addresses }.run(set)
+    Derivation { connection, budget, is_check: false, open: HashSet::new(), addresses, limited: 0 }.run(set)
 }
 
 impl Derivation<'_> {
@@ -126,6 +130,7 @@ impl Derivation<'_> {
         for link in &set.links {
             note(self.link(link))?;
         }
+        outcome.limited = self.limited;
         outcome.failed.sort_by_key(|error| (error.line, error.column));
         Ok(outcome)
     }
@@ -156,8 +161,10 @@ impl Derivation<'_> {
         if self.is_check {
             return Ok(Results::none(columns));
         }
-        evaluate::run(self.connection, sql, columns, key, self.budget)?
-            .map_err(|refusal| Trouble::Set(refused(refusal)))
+        evaluate::run(self.connection, sql, columns, key, self.budget)?.map_err(|refusal| {
+            self.limited += usize::from(refusal.is_limit);
+            Trouble::Set(refused(refusal))
+        })
     }
 
     /// It may be that only the capture tells whether there is such a column.

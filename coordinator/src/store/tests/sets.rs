@@ -395,7 +395,7 @@ fn sql_without_end_and_huge_results_are_stopped() {
         let [_, table] = sections(&sql);
         check(&table).unwrap_or_else(|errors| panic!("{sql}: {errors}"));
         let set = outline(&table).unwrap();
-        let Err(ApplyError::Set(errors)) = apply(path, &set, Duration::from_millis(300)) else { panic!("{sql}") };
+        let Err(ApplyError::Limit(errors)) = apply(path, &set, Duration::from_millis(300)) else { panic!("{sql}") };
         assert!(errors.to_string().contains(message), "{sql}: {errors}");
     }
     assert_eq!(fs::read(path).unwrap(), before);
