@@ -58,9 +58,6 @@ whole() {
 # The programs that take long to test.
 some="1.21.13:normal 1.22.10:cgo 1.23.9:stripped 1.24.11:cgo 1.25.5:pie 1.26.6:normal 1.26.6:cgo 1.27.3:stripped 1.27.3:cgo"
 
-# For arm64, where they are run by an emulator.
-foreign="1.21.13:normal 1.22.10:pie-stripped 1.23.9:stripped 1.24.11:bare 1.25.5:pie 1.26.6:stripped 1.27.3:normal 1.27.3:stripped"
-
 # Where debug information differs: by version, by the linker, and where there is none.
 values="1.21.13:normal 1.21.13:pie 1.21.13:cgo 1.22.10:normal 1.23.9:normal 1.24.11:normal 1.24.11:pie 1.24.11:cgo
 	1.25.5:normal 1.26.6:normal 1.27.3:normal 1.27.3:pie 1.27.3:cgo 1.27.3:w 1.27.3:stripped"
@@ -70,6 +67,9 @@ requests="1.26.6:normal 1.27.3:cgo"
 
 secrets="1.21.13:normal 1.27.3:cgo"
 
+# For arm64, where they are run by an emulator.
+foreign="1.21.13:normal 1.22.10:pie-stripped 1.23.9:stripped 1.24.11:bare 1.25.5:pie 1.26.6:stripped 1.27.3:normal 1.27.3:stripped"
+
 native=$(go env GOARCH)
 read -ra programs <<<"${PROGRAMS:-still still-arm64 busy many values requests secrets}"
 
@@ -78,14 +78,14 @@ builds_of() { # program
 		whole
 	elif [[ $1 == still ]]; then
 		echo "${BUILDS:-$representative}"
-	elif [[ $1 == *-arm64 ]]; then
-		echo "${BUILDS:-$foreign}"
 	elif [[ $1 == values ]]; then
 		echo "${BUILDS:-$values}"
 	elif [[ $1 == requests ]]; then
 		echo "${BUILDS:-$requests}"
 	elif [[ $1 == secrets ]]; then
 		echo "${BUILDS:-$secrets}"
+	elif [[ $1 == *-arm64 ]]; then
+		echo "${BUILDS:-$foreign}"
 	else
 		echo "${BUILDS:-$some}"
 	fi

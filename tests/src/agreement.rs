@@ -34,7 +34,7 @@ pub fn agree(truth: &Value, ours: &Value) -> Agreement {
 type Check = fn(&Value, &Value, &Value) -> Agreement;
 
 /// By the member that tells the kind; earlier ones first.
-const KINDS: [(&str, Check); 23] = [
+const KINDS: [(&str, Check); 24] = [
     ("nil", |_, _, ours| exact(&Value::Null, ours)),
     ("bool", |_, is, ours| exact(is, ours)),
     ("int", |_, is, ours| number(is, ours)),
@@ -49,6 +49,7 @@ const KINDS: [(&str, Check); 23] = [
     ("map", |_, is, ours| map(is, ours)),
     ("to", pointer),
     ("cycle", |tree, _, ours| pointer(tree, &Value::Null, ours)),
+    ("beyond", |tree, _, ours| pointer(tree, &Value::Null, ours)),
     ("dynamic", dynamic),
     ("func", function),
     ("chan", channel),
@@ -298,7 +299,7 @@ fn key_text(key: &Value) -> Option<String> {
 fn pointer(tree: &Value, to: &Value, ours: &Value) -> Agreement {
     match ours.get("$address") {
         Some(shown) if ours.get("$cut").is_some() => address(&tree["pointer"], shown).and(CUT),
-        _ if to.is_null() => wrong("the mark of a cycle", ours),
+        _ if to.is_null() => wrong("the mark of a cycle, or of a cut", ours),
         _ => agree(to, ours),
     }
 }

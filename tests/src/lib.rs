@@ -2,6 +2,7 @@
 //!
 //! * [`agreement`]: a captured value beside what the program says.
 //! * [`captured`]: values in a snapshot file.
+//! * [`delve`]: Delve, as a second reader of the same process.
 //! * [`truth`]: what a program says its variables hold, and probes for that.
 //! * [`agent`]: a snapshot under way, and the two processes that take it.
 //! * [`programs`]: the Go programs of `tests/programs`, built for each version and in each way, and running ones.
@@ -27,6 +28,7 @@ pub mod captured;
 pub mod cluster;
 pub mod comparison;
 pub mod containers;
+pub mod delve;
 pub mod emulated;
 pub mod health;
 pub mod hosts;

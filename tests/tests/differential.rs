@@ -169,7 +169,9 @@ impl Scene {
 
     fn facts(&self) -> ProcessFacts {
         let source = Source::Pid(self.process.pid());
-        Captures::new(freezer()).capture(&source, &Options::default(), &mut |_| ()).unwrap()
+        // A loaded host may use up the usual one.
+        let options = Options { max_pause: Some(Duration::from_secs(5)), ..Options::default() };
+        Captures::new(freezer()).capture(&source, &options, &mut |_| ()).unwrap()
     }
 
     fn errors(&self) -> String {

@@ -70,8 +70,7 @@ struct Planted {
 
 impl Planted {
     fn new(folder: &Path) -> Planted {
-        let unique =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
+        let unique = stillframe_target::clock::realtime_ns() as u64;
         let secret = |n: usize| {
             let mixed = (unique ^ n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
             let mut text = format!("{n:x}{:016x}", mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9));
@@ -171,7 +170,7 @@ fn secrets_never_leave_their_host() {
     let mut command = cluster.hosts.command("web", Within::Processes, &program.path);
     let process = Running::start(command.arg(&planted.file), None);
     let target = child_of(process.pid());
-    let mut order = |text: &str| {
+    let order = |text: &str| {
         let probes = write_probes(folder.path(), "probes.toml", text);
         let mut command =
             cluster.command(&["snapshot", "--program", "secrets-*", "--max-pause", "5s", "--force"]);
@@ -230,7 +229,7 @@ fn what_is_planted_is_found() {
     let planted = Planted::new(folder.path());
     let text = format!("x{}y", planted.secrets[3]);
     assert_eq!(planted.found_in(text.as_bytes()), [3]);
-    assert_eq!(planted.found_in(text[..12].as_bytes()), [3]);
+    assert_eq!(planted.found_in(&text.as_bytes()[..12]), [3]);
     let hex: String = planted.secrets[7].bytes().map(|b| format!("{b:02x}")).collect();
     assert_eq!(planted.found_in(hex.as_bytes()), [7]);
     assert_eq!(planted.found_in(b"nothing"), [0; 0]);

@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use stillframe_golang::build::Identity;
 use stillframe_golang::dwarf::Section;
 use stillframe_node::symbols::config::Config;
 use stillframe_node::symbols::store::Store;
 use stillframe_node::symbols::{Missing, Symbols, Wanted};
-use stillframe_tests::programs::{Kind, Program};
+use stillframe_tests::captured;
+use stillframe_tests::process_state::assert_free;
+use stillframe_tests::programs::{Kind, Program, Running};
+use stillframe_tests::stillframe::{binary, run_command};
 use tempfile::TempDir;
 
 /// A copy of a program that has no debug information, and what it had.
@@ -76,7 +80,8 @@ impl Split {
         let file = File::open(executable).unwrap();
         let wanted =
             Wanted { build_id: &self.build_id, executable: &file, path: Some(executable), pid: None };
-        let sections = Symbols::new(self.config(), None).sections(&wanted)?;
+        let symbols = Symbols::new(self.config(), None);
+        let sections = symbols.sections(&wanted, symbols.patience())?;
         let found = Section::ALL.into_iter().filter_map(|section| {
             let bytes = sections.get(section.name())?;
             Some((section, (*bytes).as_ref().to_vec()))
@@ -150,6 +155,62 @@ fn debug_information_of_another_version_is_refused() {
     assert!(missing.to_string().contains("it is of another build"), "{missing}");
 }
 
+/// Of one function, whose arguments are all kept.
+const PROBES: &str = r#"
+[[probe]]
+name = "texts"
+function = "main.strings_"
+capture = ["text", "list", "raw", "stock", { as = "count", expr = "len(list)" }]
+"#;
+
+/// What the probes gave of a process: names, values, gaps.
+fn captured(split: &Split, pid: u32) -> Vec<(String, Option<Value>, Option<String>)> {
+    let (probes, file) = (split.path("probes.toml"), split.path("snapshot.db"));
+    std::fs::write(&probes, PROBES).unwrap();
+    let pid = pid.to_string();
+    let mut command = cli(split, &["snapshot", "--force", "--max-pause", "5s", "--pid", &pid]);
+    let ran = run_command(command.arg("--probes").arg(probes).arg("-o").arg(&file));
+    assert!(matches!(ran.code, Some(0 | 10)), "{}", ran.stderr);
+    let values = captured::values(&file).into_iter();
+    values.map(|((_, _, _, name), found)| (name, found.value, found.gap)).collect()
+}
+
+fn cli(split: &Split, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(arguments).env("XDG_CACHE_HOME", split.path("cache")).env_remove("STILLFRAME_COORDINATOR");
+    command
+}
+
+#[test]
+fn a_stripped_process_has_values_once_its_symbols_are_pushed() {
+    let program = Program::all("still").into_iter().rfind(|p| p.kind == Kind::Normal).unwrap();
+    let split = Split::of(&program);
+    let whole = Running::start(&mut program.command(), None);
+    let expected = captured(&split, whole.pid());
+    assert!(expected.iter().any(|(name, value, _)| name == "text" && value.is_some()), "{expected:?}");
+
+    let stripped = Running::start(&mut Command::new(split.path("bin/program")), None);
+    let missing = captured(&split, stripped.pid());
+    assert_eq!(missing.len(), expected.len());
+    for (name, value, gap) in &missing {
+        let says = gap.as_ref().is_some_and(|gap| gap.contains("stillframe symbols push"));
+        assert!(value.is_none() && says, "{name}: {value:?} {gap:?}");
+    }
+    let ran = run_command(cli(&split, &["symbols", "push"]).arg(split.path("program.debug")));
+    assert_eq!((ran.code, ran.stdout.trim()), (Some(0), split.build_id.as_str()), "{}", ran.stderr);
+    assert_eq!(captured(&split, stripped.pid()), expected);
+    // From what is cached now.
+    let ran = run_command(&mut cli(&split, &["symbols", "delete", &split.build_id]));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(captured(&split, stripped.pid()), expected);
+    for running in [&whole, &stripped] {
+        assert_free(running.pid(), "after all of it");
+    }
+}
+
+/// Of tables that are made of a build.
+const SLACK_BYTES: u64 = 64 << 20;
+
 /// What this says is read by people: run it with `--nocapture`, and on a large program by `STILLFRAME_LARGE_PROGRAM`.
 #[test]
 fn a_cached_look_is_quick_and_takes_little_memory_of_its_own() {
@@ -158,21 +219,31 @@ fn a_cached_look_is_quick_and_takes_little_memory_of_its_own() {
     let cache = tempfile::tempdir().unwrap();
     let mut config = Config::of_environment(Duration::ZERO);
     config.folder = Some(cache.path().to_owned());
-    let mut debug_bytes = 0;
     for look in ["first", "cached"] {
         let before = anonymous_bytes();
         let began = Instant::now();
         let symbols = Symbols::new(config.clone(), None);
         let file = File::open(&path).unwrap();
         let build = symbols.build(&file, Some(&path), None).unwrap().unwrap();
-        let took = began.elapsed();
+        let read = began.elapsed();
+        let id = &build.identity.id;
+        let wanted = Wanted { build_id: id, executable: &file, path: Some(&path), pid: None };
+        symbols.complete(&build, &wanted, symbols.patience());
+        let completed = began.elapsed();
         let memory = anonymous_bytes().saturating_sub(before);
-        let sections = symbols.own_sections(&build.identity.id, &file).unwrap().unwrap();
-        debug_bytes = sections.iter().map(|(_, bytes)| (**bytes).as_ref().len()).sum();
-        println!("{look} look: {took:?}, {memory} bytes of memory, {debug_bytes} bytes of debug information");
+        let sections = symbols.own_sections(id, &file).unwrap().unwrap();
+        let debug_bytes: usize = sections.iter().map(|(_, bytes)| (**bytes).as_ref().len()).sum();
+        println!(
+            "{look} look: {read:?}, with the index of types {completed:?}; {memory} bytes of memory of its own; \
+             {debug_bytes} bytes of debug information in a file of {}",
+            file.metadata().unwrap().len()
+        );
+        assert!(debug_bytes > 1 << 20);
+        // What was decompressed is not among it.
+        let image = build.identity.executable.file().len() as u64;
+        assert!(memory < image + SLACK_BYTES, "{memory} bytes");
     }
-    assert!(debug_bytes > 1 << 20);
-    assert_eq!(std::fs::read_dir(cache.path().join("builds")).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(cache.path().join("builds")).unwrap().count(), 2);
 }
 
 /// `RssAnon` (proc_pid_status(5)): what is of this process alone.

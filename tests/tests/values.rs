@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use stillframe_tests::agreement::{Extent, agree, is_type};
@@ -108,7 +107,7 @@ fn check(program: &Program, folder: &Path) -> (Counts, Vec<String>) {
 }
 
 fn unix_ns() -> i128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_nanos() as i128
+    stillframe_target::clock::realtime_ns().into()
 }
 
 /// What became of a fact.
@@ -140,10 +139,10 @@ fn judge(fact: &Fact, ours: Option<&Captured>, taken: std::ops::Range<i128>) -> 
             None => Err("neither a value nor a gap".into()),
         };
     };
-    if let Some(of) = ours.of.as_deref().filter(|of| !fact.of.is_empty() && !of.contains("go.shape.")) {
-        if !is_type(&fact.of, of) {
-            return Err(format!("the type {} expected, {of} captured", fact.of));
-        }
+    if let Some(of) = ours.of.as_deref().filter(|of| !fact.of.is_empty() && !of.contains("go.shape."))
+        && !is_type(&fact.of, of)
+    {
+        return Err(format!("the type {} expected, {of} captured", fact.of));
     }
     let extent = match fact.value.get("since").and_then(Value::as_str) {
         Some(start) => since(start.parse().expect("the truth has nanoseconds"), value, taken)?,

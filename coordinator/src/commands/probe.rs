@@ -21,6 +21,8 @@ use serde_json::json;
 use stillframe_node::capture::Captures;
 use stillframe_node::freezer::{self, Role};
 use stillframe_node::probes::{Inspected, Listed, Pattern, Places, Subject};
+use stillframe_node::symbols::Symbols;
+use stillframe_node::symbols::config::{Config, WAIT_OF_COMMAND};
 use stillframe_node::{CaptureError, ExitClass};
 
 use super::{Class, Done, Failure, output};
@@ -69,8 +71,11 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
 impl Program {
     fn open(&self) -> anyhow::Result<Inspected> {
         let opened = match (self.pid, &self.exe) {
-            (Some(pid), _) => Inspected::of_process(&Captures::new(freezer::start(Role::Plain)?), pid),
-            (None, Some(exe)) => Inspected::of_file(exe),
+            (Some(pid), _) => {
+                let captures = Captures::new(freezer::start(Role::Plain)?);
+                Inspected::of_process(&captures.with_symbols(symbols()), pid)
+            }
+            (None, Some(exe)) => Inspected::of_file(&Captures::default().with_symbols(symbols()), exe),
             (None, None) => {
                 let help = "name a process with --pid or a file with --exe";
                 return Err(Failure::new(Class::Usage, "no program is named", help).into());
@@ -78,6 +83,10 @@ impl Program {
         };
         opened.map_err(|error| failure(&error, self.pid).into())
     }
+}
+
+fn symbols() -> Symbols {
+    Symbols::new(Config::of_environment(WAIT_OF_COMMAND), None)
 }
 
 fn failure(error: &CaptureError, pid: Option<u32>) -> Failure {

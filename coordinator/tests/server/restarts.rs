@@ -47,7 +47,10 @@ async fn what_was_finished_is_still_there_and_what_was_not_is_gone() {
     std::fs::create_dir(data.path().join(".stillframe-y.partial")).unwrap();
     let server = serve_again(data.path(), listen).await;
     let names: Vec<_> = files_in(data.path());
-    assert_eq!(names, ["known_nodes.json", "lock", "pki", "snapshots"].map(|name| data.path().join(name)));
+    assert_eq!(
+        names,
+        ["known_nodes.json", "lock", "pki", "snapshots", "symbols"].map(|name| data.path().join(name))
+    );
     assert_eq!(std::fs::read(data.path().join("pki/ca.pem")).unwrap(), ca);
     let list = json(server.http, &["snapshots"]).await;
     assert_eq!(list["snapshots"][0]["id"], json!(id));

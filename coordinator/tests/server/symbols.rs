@@ -93,7 +93,8 @@ async fn found(symbols: &Symbols, folder: &Path) -> Result<Vec<u8>, Missing> {
     let symbols = symbols.clone();
     let asked = tokio::task::spawn_blocking(move || {
         let wanted = Wanted { build_id: ID, executable: &executable, path: None, pid: None };
-        symbols.sections(&wanted).map(|sections| (*sections.get(".debug_info").unwrap()).as_ref().to_vec())
+        let found = symbols.sections(&wanted, symbols.patience());
+        found.map(|sections| (*sections.get(".debug_info").unwrap()).as_ref().to_vec())
     });
     asked.await.unwrap()
 }

@@ -1,9 +1,10 @@
 //! Captures one target: find it, read its executable, freeze it, read what is needed, let it go, decode.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use stillframe_golang::build::{Build, BuildError};
 use stillframe_golang::decode::decode;
@@ -26,7 +27,7 @@ use crate::error::CaptureError;
 use crate::ordered_probes::Probes;
 use crate::policy::Policy;
 use crate::scrub;
-use crate::symbols::Symbols;
+use crate::symbols::{Symbols, Wanted};
 
 /// The budget of a target with few goroutines; see [`default_budget`].
 pub const BUDGET_DEFAULT: Duration = Duration::from_millis(50);
@@ -110,7 +111,7 @@ impl Captures {
     ) -> Result<ProcessFacts, CaptureError> {
         match source {
             Source::Pid(pid) => self.process(*pid, options, progress),
-            Source::Core { core, exe } => core_file(core, exe, options, progress),
+            Source::Core { core, exe } => self.core_file(core, exe, options, progress),
         }
     }
 
@@ -180,22 +181,44 @@ impl Captures {
         Ok(convert::process(about, &build, goroutines, captured))
     }
 
-    /// Reads the executable of a target that will be captured, so that the capture need not.
-    pub fn warm(&self, pid: u32) -> Result<(), CaptureError> {
-        let freezer = self.freezer.as_ref().ok_or(CaptureError::NoFreezer { pid })?;
-        let target = freezer.open(pid).map_err(|error| CaptureError::of_freezer(pid, error))?;
-        let Some(exe) = target.process().exe.clone() else { return Err(CaptureError::KernelThread { pid }) };
-        let built = self.build(&target, &exe).map(|_| ());
-        built.map_err(|error| unless_it_changed(&target, error))
-    }
-
-    /// What a process runs, and the file's name.
-    pub(crate) fn build_of(&self, pid: u32) -> Result<(Arc<Build>, String), CaptureError> {
+    /// Reads the executable of a target that will be captured, so that the capture need not. `values`: they will be wanted,
+    /// and so is its debug information, which is waited for until then. What the process runs, and the file's name.
+    pub fn warm(&self, pid: u32, values: Option<Instant>) -> Result<(Arc<Build>, String), CaptureError> {
         let freezer = self.freezer.as_ref().ok_or(CaptureError::NoFreezer { pid })?;
         let target = freezer.open(pid).map_err(|error| CaptureError::of_freezer(pid, error))?;
         let Some(exe) = target.process().exe.clone() else { return Err(CaptureError::KernelThread { pid }) };
         let build = self.build(&target, &exe).map_err(|error| unless_it_changed(&target, error))?;
+        if let (Some(until), Some(symbols)) = (values, &self.symbols) {
+            let executable = target.executable().map_err(|error| CaptureError::of_freezer(pid, error))?;
+            let executable = executable.into_file();
+            let (build_id, path) = (&build.identity.id, Some(Path::new(&exe)));
+            let wanted = Wanted { build_id, executable: &executable, path, pid: Some(pid) };
+            symbols.complete(&build, &wanted, until);
+        }
         Ok((build, exe))
+    }
+
+    /// When whoever begins to look for debug information now is to wait no longer.
+    pub fn patience(&self) -> Instant {
+        self.symbols.as_ref().map_or_else(Instant::now, Symbols::patience)
+    }
+
+    /// An executable by its path. `values`: as in [`Captures::warm`].
+    pub fn build_of_file(&self, path: &Path, values: Option<Instant>) -> Result<Build, CaptureError> {
+        let failed = |source| CaptureError::File { path: path.to_owned(), source };
+        let of_build = |source| CaptureError::CoreBuild { path: path.to_owned(), source };
+        let Some(symbols) = &self.symbols else {
+            return Build::read(Arc::new(std::fs::read(path).map_err(failed)?)).map_err(of_build);
+        };
+        let file = File::open(path).map_err(failed)?;
+        let read = symbols.build(&file, Some(path), None);
+        let build = read.map_err(|error| failed(std::io::Error::other(error)))?.map_err(of_build)?;
+        if let Some(until) = values {
+            let build_id = &build.identity.id;
+            let wanted = Wanted { build_id, executable: &file, path: Some(path), pid: None };
+            symbols.complete(&build, &wanted, until);
+        }
+        Ok(build)
     }
 
     /// The file name of a target's executable.
@@ -212,6 +235,57 @@ impl Captures {
         let auxiliary = target.auxiliary().map_err(|error| CaptureError::of_freezer(pid, error))?;
         let bias = executable.load_bias(auxiliary.entry().unwrap_or(executable.entry));
         Ok((build, bias))
+    }
+
+    /// A core file: it stands still by itself.
+    fn core_file(
+        &self,
+        core: &Path,
+        exe: &Path,
+        options: &Options,
+        progress: &mut dyn FnMut(Phase),
+    ) -> Result<ProcessFacts, CaptureError> {
+        progress(Phase::ReadingExecutable);
+        let values = (!options.probes.is_empty()).then(|| self.patience());
+        let build = self.build_of_file(exe, values)?;
+        let file = CoreFile::open(core)?;
+        let executable = &build.identity.executable;
+        let bias = executable.load_bias(file.auxiliary().entry().unwrap_or(executable.entry));
+        // Kernels leave out of a core what can be read from the files that were mapped (core(5), coredump_filter).
+        let memory = executable.completing(&file, bias);
+        let runtime = Runtime::locate(&build, &memory as &dyn Memory, bias).map_err(|source| {
+            CaptureError::OtherExecutable { core: core.to_owned(), exe: exe.to_owned(), source }
+        })?;
+        progress(Phase::Reading);
+        let name = exe.to_string_lossy().into_owned();
+        let probes = Probes::parse(&options.probes, &options.policy)?;
+        let program = convert::program(&name);
+        let order = probes.order(&program, &options.policy);
+        let mut probing = Probing::new(&runtime, &order);
+        if let Some(probing) = &mut probing {
+            // A core does not say when it was written; its file does, about.
+            probing
+                .stands_at(file.pause().map_or_else(|| written_unix_ns(core), |pause| pause.frozen_start_ns));
+        }
+        let gathered =
+            gather(&runtime, &memory, file.threads(), &Expected::default(), probing.as_mut(), &|| true);
+        progress(Phase::Decoding(None));
+        let goroutines =
+            decode(&runtime, gathered, file.threads(), file.pause().map(|p| p.frozen_monotonic_ns));
+        // The note that names it is missing in damaged cores.
+        let pid = file.pid().unwrap_or(0);
+        let about = About {
+            pid,
+            ns_pid: pid,
+            started_unix_ns: None,
+            container_id: None,
+            exe: name,
+            cmdline: String::new(),
+            threads: file.threads().len() as u32,
+            pause: file.pause(),
+        };
+        let captured = probing.map(Probing::finish).unwrap_or_default();
+        Ok(convert::process(about, &build, goroutines, captured))
     }
 
     fn build(&self, target: &Target, exe: &str) -> Result<Arc<Build>, CaptureError> {
@@ -282,55 +356,6 @@ fn freeze_all(target: &Target, budget: Duration) -> Result<FrozenTarget, Capture
         return Ok(frozen);
     }
     Err(CaptureError::NotStopped { pid, threads: frozen.unstopped().len() })
-}
-
-/// A core file: it stands still by itself.
-fn core_file(
-    core: &Path,
-    exe: &Path,
-    options: &Options,
-    progress: &mut dyn FnMut(Phase),
-) -> Result<ProcessFacts, CaptureError> {
-    progress(Phase::ReadingExecutable);
-    let bytes = std::fs::read(exe).map_err(|source| CaptureError::File { path: exe.to_owned(), source })?;
-    let build = Build::read(Arc::new(bytes))
-        .map_err(|source| CaptureError::CoreBuild { path: exe.to_owned(), source })?;
-    let file = CoreFile::open(core)?;
-    let executable = &build.identity.executable;
-    let bias = executable.load_bias(file.auxiliary().entry().unwrap_or(executable.entry));
-    // Kernels leave out of a core what can be read from the files that were mapped (core(5), coredump_filter).
-    let memory = executable.completing(&file, bias);
-    let runtime = Runtime::locate(&build, &memory as &dyn Memory, bias).map_err(|source| {
-        CaptureError::OtherExecutable { core: core.to_owned(), exe: exe.to_owned(), source }
-    })?;
-    progress(Phase::Reading);
-    let name = exe.to_string_lossy().into_owned();
-    let probes = Probes::parse(&options.probes, &options.policy)?;
-    let program = convert::program(&name);
-    let order = probes.order(&program, &options.policy);
-    let mut probing = Probing::new(&runtime, &order);
-    if let Some(probing) = &mut probing {
-        // A core does not say when it was written; its file does, about.
-        probing.stands_at(file.pause().map_or_else(|| written_unix_ns(core), |pause| pause.frozen_start_ns));
-    }
-    let gathered =
-        gather(&runtime, &memory, file.threads(), &Expected::default(), probing.as_mut(), &|| true);
-    progress(Phase::Decoding(None));
-    let goroutines = decode(&runtime, gathered, file.threads(), file.pause().map(|p| p.frozen_monotonic_ns));
-    // The note that names it is missing in damaged cores.
-    let pid = file.pid().unwrap_or(0);
-    let about = About {
-        pid,
-        ns_pid: pid,
-        started_unix_ns: None,
-        container_id: None,
-        exe: name,
-        cmdline: String::new(),
-        threads: file.threads().len() as u32,
-        pause: file.pause(),
-    };
-    let captured = probing.map(Probing::finish).unwrap_or_default();
-    Ok(convert::process(about, &build, goroutines, captured))
 }
 
 fn written_unix_ns(file: &Path) -> i64 {

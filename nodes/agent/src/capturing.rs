@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stillframe_actors::capture::actor::{Host, Link, Spool};
 use stillframe_actors::connection::Later;
@@ -41,6 +41,13 @@ enum Of {
     Core { core: PathBuf, exe: PathBuf },
 }
 
+/// What an order asks of each of its processes.
+struct Wish {
+    max_pause: Option<Duration>,
+    /// Until when debug information is waited for; `None`: no values are wanted.
+    values: Option<Instant>,
+}
+
 impl Capturing {
     /// `spool`: the folder where results wait for the coordinator.
     pub fn new(freezer: Freezer, policy: Policy, spool: &Path) -> Capturing {
@@ -64,7 +71,13 @@ impl Capturing {
         self
     }
 
-    fn find_now(&self, selector: &Selector, max_pause: Option<Duration>) -> Vec<ReadyTarget> {
+    /// Nobody waits for debug information of values that nobody asked for, or that nobody may have.
+    fn wish(&self, max_pause: Option<Duration>, probes: &str) -> Wish {
+        let is_wanted = !probes.trim().is_empty() && self.policy.values_refused().is_none();
+        Wish { max_pause, values: is_wanted.then(|| self.captures.patience()) }
+    }
+
+    fn find_now(&self, selector: &Selector, wish: &Wish) -> Vec<ReadyTarget> {
         let freezer = match &self.of {
             Of::Processes(freezer) => freezer,
             Of::Core { exe, .. } => {
@@ -73,7 +86,7 @@ impl Capturing {
             }
         };
         let Selector { programs, pids, .. } = selector;
-        let mut ready: Vec<ReadyTarget> = pids.iter().map(|pid| self.by_pid(*pid, None, max_pause)).collect();
+        let mut ready: Vec<ReadyTarget> = pids.iter().map(|pid| self.by_pid(*pid, None, wish)).collect();
         if !programs.is_empty() || pids.is_empty() {
             let listed = match targets::list(freezer) {
                 Ok(listed) => listed.targets,
@@ -91,7 +104,7 @@ impl Capturing {
             let more = found.len().saturating_sub(room);
             let kept = if more > 0 { room.saturating_sub(1) } else { room };
             let kept = found.into_iter().take(kept);
-            ready.extend(kept.map(|target| self.by_pid(target.pid, Some(target), max_pause)));
+            ready.extend(kept.map(|target| self.by_pid(target.pid, Some(target), wish)));
             if more > 0 {
                 let reason =
                     format!("more than {TARGETS_PER_NODE_MAX} processes of this host fit; select fewer");
@@ -102,7 +115,7 @@ impl Capturing {
     }
 
     /// `listed`: what the list of processes says of it.
-    fn by_pid(&self, pid: u32, listed: Option<TargetSummary>, max_pause: Option<Duration>) -> ReadyTarget {
+    fn by_pid(&self, pid: u32, listed: Option<TargetSummary>, wish: &Wish) -> ReadyTarget {
         let (program, refused) =
             listed.map_or((String::new(), None), |target| (target.program, target.refusal));
         let program = Some(program).filter(|p| !p.is_empty()).or_else(|| self.captures.program(pid));
@@ -112,26 +125,19 @@ impl Capturing {
                 let reason = format!("pid {pid} ({program}): {reason}");
                 Some(Refusal { class: FailureClass::Unsupported, reason })
             }
-            (None, program) => {
-                self.refused(pid, program.as_deref(), max_pause).err().map(|error| refusal(&error))
-            }
+            (None, program) => self.refused(pid, program.as_deref(), wish).err().map(|error| refusal(&error)),
         };
         ready_target(pid, &program.unwrap_or_default(), refusal)
     }
 
     /// Whether the policy is against it, or its executable cannot be read. Without a name there is no process, or none that
     /// this node may look at: reading it says which.
-    fn refused(
-        &self,
-        pid: u32,
-        program: Option<&str>,
-        max_pause: Option<Duration>,
-    ) -> Result<(), CaptureError> {
+    fn refused(&self, pid: u32, program: Option<&str>, wish: &Wish) -> Result<(), CaptureError> {
         let allowed = program.map_or(Ok(()), |program| self.policy.check_program(program));
         allowed
-            .and_then(|()| self.policy.check_pause(max_pause))
+            .and_then(|()| self.policy.check_pause(wish.max_pause))
             .map_err(|against| CaptureError::Policy { pid, against })?;
-        self.captures.warm(pid)
+        self.captures.warm(pid, wish.values).map(|_| ())
     }
 
     fn capture_now(
@@ -174,11 +180,12 @@ impl Host for Capturing {
         &self,
         selector: Selector,
         max_pause: Option<Duration>,
-        _: Arc<str>,
+        probes: Arc<str>,
     ) -> Later<(Vec<ReadyTarget>, Duration)> {
         let this = self.clone();
         Box::pin(async move {
-            let found = tokio::task::spawn_blocking(move || this.find_now(&selector, max_pause)).await;
+            let find = move || this.find_now(&selector, &this.wish(max_pause, &probes));
+            let found = tokio::task::spawn_blocking(find).await;
             let failed = |error: tokio::task::JoinError| {
                 let refusal = Some(Refusal { class: FailureClass::Other, reason: error.to_string() });
                 vec![ReadyTarget { pid: 0, program: String::new(), refusal }]

@@ -30,7 +30,7 @@ pub(crate) fn process(
     goroutines: Goroutines,
     captured: Captured,
 ) -> ProcessFacts {
-    let values = values::convert(captured, &goroutines.goroutines);
+    let values = values::convert(captured, &goroutines);
     let info = &build.identity.info;
     let files = goroutines.files;
     let file = |f: &decode::SourceFunction| files.get(f.file as usize).map_or("", String::as_str);

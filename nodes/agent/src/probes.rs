@@ -1,6 +1,6 @@
 //! Probe sets against builds, for the command line: what would be captured, said before anything is.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use stillframe_golang::build::Build;
@@ -29,17 +29,14 @@ pub struct Inspected {
 impl Inspected {
     /// The executable of a running process.
     pub fn of_process(captures: &Captures, pid: u32) -> Result<Self, CaptureError> {
-        let (build, exe) = captures.build_of(pid)?;
+        let (build, exe) = captures.warm(pid, Some(captures.patience()))?;
         Ok(Inspected { build, program: convert::program(&exe) })
     }
 
     /// A file.
-    pub fn of_file(path: &Path) -> Result<Self, CaptureError> {
-        let path = || -> PathBuf { path.to_owned() };
-        let bytes = std::fs::read(path()).map_err(|source| CaptureError::File { path: path(), source })?;
-        let build = Build::read(Arc::new(bytes))
-            .map_err(|source| CaptureError::CoreBuild { path: path(), source })?;
-        let program = convert::program(&path().to_string_lossy());
+    pub fn of_file(captures: &Captures, path: &Path) -> Result<Self, CaptureError> {
+        let build = captures.build_of_file(path, Some(captures.patience()))?;
+        let program = convert::program(&path.to_string_lossy());
         Ok(Inspected { build: Arc::new(build), program })
     }
 

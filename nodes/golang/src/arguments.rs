@@ -83,6 +83,27 @@ fn program(
     }
 }
 
+/// The words of each argument, as offset and size from the first argument's address. `None` where the program does not
+/// tell of all of them, or is damaged.
+pub(crate) fn slots(info: &ArgumentInfo<'_>) -> Option<Vec<Vec<(u8, u8)>>> {
+    let mut slots: Vec<Vec<(u8, u8)>> = Vec::new();
+    let mut depth = 0usize;
+    let mut bytes = info.program.iter().take(PROGRAM_BYTES_MAX);
+    loop {
+        let operation = *bytes.next()?;
+        if depth == 0 && operation != END {
+            slots.push(Vec::new());
+        }
+        match operation {
+            END => return (depth == 0).then_some(slots),
+            START_AGGREGATE => depth += 1,
+            END_AGGREGATE => depth = depth.checked_sub(1)?,
+            DOTDOTDOT | OFFSET_TOO_LARGE => return None,
+            offset => slots.last_mut()?.push((offset, *bytes.next()?)),
+        }
+    }
+}
+
 fn is_live(liveness: Option<&[u8]>, index: i32, slot: u8) -> Option<bool> {
     let Some(liveness) = liveness.filter(|_| index > 0) else { return Some(true) };
     let bits = liveness.get(usize::try_from(index).ok()? + usize::from(slot / 8))?;
@@ -135,6 +156,18 @@ mod tests {
         // Arguments from offset 8 on have a bit each; at index 1 only the second of them is live.
         assert_eq!(printed(&program, Some(&[8, 0b10]), 1).unwrap(), "0x1, 0x9?, 0x11");
         assert_eq!(printed(&program, Some(&[8, 0b10]), -1).unwrap(), "0x1, 0x9, 0x11");
+    }
+
+    #[test]
+    fn slots_are_those_of_each_argument() {
+        let slots = |program: &[u8]| slots(&ArgumentInfo { program, liveness: None });
+        let program =
+            [0, 8, START_AGGREGATE, 8, 8, START_AGGREGATE, END_AGGREGATE, 16, 1, END_AGGREGATE, 24, 4, END];
+        assert_eq!(slots(&program).unwrap(), [vec![(0, 8)], vec![(8, 8), (16, 1)], vec![(24, 4)]]);
+        assert_eq!(slots(&[0, 8, DOTDOTDOT, END]), None);
+        assert_eq!(slots(&[START_AGGREGATE, 0, 8, END]), None);
+        assert_eq!(slots(&[END_AGGREGATE, END]), None);
+        assert_eq!(slots(&[0]), None);
     }
 
     #[test]

@@ -197,7 +197,12 @@ impl Code<'_> {
     /// What the function table knows of the frames at `pc`. `None`: there is no function.
     pub fn evidence(&self, pc: u64) -> Option<Evidence> {
         let at = pc.checked_sub(self.text)?;
-        Some(self.functions.evidence(&self.functions.find(at)?, at, self.text))
+        Some(self.functions.evidence(
+            &self.functions.find(at)?,
+            at,
+            self.text,
+            &self.build.identity.executable,
+        ))
     }
 }
 

@@ -13,7 +13,6 @@ use std::ops::Range;
 use thiserror::Error;
 
 use crate::bytes::{i32_at, offset, u8_at, u32_at, u64_at, varint};
-use crate::dwarf::{Call, Evidence, StackObject};
 use crate::executable::Executable;
 use crate::modules::Functions;
 use crate::version::FunctionKind;
@@ -47,13 +46,7 @@ const FUNCTION_FIXED_BYTES: usize = 44;
 const INLINE_ENTRY_BYTES: usize = 16;
 /// Calls inlined into each other at one program counter. The compiler's own limit on the depth is far lower; this bounds
 /// a walk through a damaged tree.
-const INLINE_DEPTH_MAX: usize = 1_000;
-// @go offset runtime.stackObjectRecord.off = 0
-// @go offset runtime.stackObjectRecord.size = 4
-// @go size runtime.stackObjectRecord = 16
-const STACK_OBJECT_BYTES: usize = 16;
-/// Locals of one function.
-const STACK_OBJECTS_MAX: usize = 1 << 16;
+pub(crate) const INLINE_DEPTH_MAX: usize = 1_000;
 /// Inlined calls of one function, and the ranges of their instructions.
 const INLINED_MAX: usize = 1 << 16;
 const INLINE_RANGES_MAX: usize = 1 << 20;
@@ -63,14 +56,12 @@ const NAME_BYTES_MAX: usize = 16 << 10;
 //
 // @go const internal/abi.PCDATA_InlTreeIndex = 2
 // @go const internal/abi.PCDATA_ArgLiveIndex = 3
-// @go const internal/abi.FUNCDATA_StackObjects = 2
 // @go const internal/abi.FUNCDATA_InlTree = 3
 // @go const internal/abi.FUNCDATA_ArgInfo = 5
 // @go const internal/abi.FUNCDATA_ArgLiveInfo = 6
 const PCDATA_INLINE_TREE_INDEX: u32 = 2;
 const PCDATA_ARGUMENT_LIVE_INDEX: u32 = 3;
-const FUNCDATA_STACK_OBJECTS: u8 = 2;
-const FUNCDATA_INLINE_TREE: u8 = 3;
+pub(crate) const FUNCDATA_INLINE_TREE: u8 = 3;
 const FUNCDATA_ARGUMENT_INFO: u8 = 5;
 const FUNCDATA_ARGUMENT_LIVE_INFO: u8 = 6;
 
@@ -301,6 +292,12 @@ impl<'a> ModuleFunctions<'a> {
         &self.bytes[part.clone()]
     }
 
+    /// Calls leave the return address in a register, as [`crate::executable::Architecture`] has it: the table tells the
+    /// architecture by the length of an instruction.
+    pub(crate) fn uses_link_register(&self) -> bool {
+        self.table.instruction_length() == INSTRUCTION_LENGTH_ARM64
+    }
+
     /// Entry and offset of function number `index`.
     fn pair(&self, index: usize) -> Option<(u32, u32)> {
         let functions = self.part(&self.table.functions);
@@ -374,7 +371,7 @@ impl<'a> ModuleFunctions<'a> {
         self.name_at(function.name)
     }
 
-    fn name_at(&self, at: u32) -> &'a str {
+    pub(crate) fn name_at(&self, at: u32) -> &'a str {
         text(self.part(&self.table.names), at).unwrap_or("?")
     }
 
@@ -402,7 +399,7 @@ impl<'a> ModuleFunctions<'a> {
         u64::try_from(self.pc_value(function, function.pcsp, pc)?).ok()
     }
 
-    fn pcdata(&self, function: &Function, table: u32, pc: u64) -> Option<i32> {
+    pub(crate) fn pcdata(&self, function: &Function, table: u32, pc: u64) -> Option<i32> {
         if table >= function.pcdata_count {
             return Some(-1);
         }
@@ -433,7 +430,7 @@ impl<'a> ModuleFunctions<'a> {
     }
 
     /// The read-only data that the compiler attached to a function, up to the end of its segment.
-    fn funcdata(&self, function: &Function, table: u8) -> Option<&'a [u8]> {
+    pub(crate) fn funcdata(&self, function: &Function, table: u8) -> Option<&'a [u8]> {
         let offset = self.funcdata_offset(function, table)?;
         match self.data {
             FunctionData::File(executable, start) => {
@@ -514,51 +511,8 @@ impl<'a> ModuleFunctions<'a> {
         })
     }
 
-    /// What makes the variables of the frames at `pc` believable; `text`: where the Go text starts, as an address of the
-    /// file.
-    pub(crate) fn evidence(&self, function: &Function, pc: u64, text: u64) -> Evidence {
-        let mut calls = Vec::with_capacity(1);
-        let tree = self.funcdata(function, FUNCDATA_INLINE_TREE);
-        let mut pc = pc;
-        loop {
-            let call = tree.and_then(|tree| self.inlined_call(function, tree, pc));
-            let call = call.filter(|_| calls.len() < INLINE_DEPTH_MAX);
-            calls.push(Call {
-                function: call
-                    .as_ref()
-                    .map_or(self.name(function), |call| self.name_at(call.name))
-                    .to_owned(),
-                line: u32::try_from(self.position(function, pc).1).unwrap_or(0),
-                scope_pc: text.wrapping_add(pc),
-            });
-            match call {
-                Some(call) => pc = call.parent_pc,
-                None => break,
-            }
-        }
-        Evidence { calls, stack_objects: self.stack_objects(function).unwrap_or_default() }
-    }
-
-    /// Locals that hold pointers and whose address is taken (`emitStackObjects`, cmd/compile/internal/liveness/plive.go).
-    fn stack_objects(&self, function: &Function) -> Option<Vec<StackObject>> {
-        let data = self.funcdata(function, FUNCDATA_STACK_OBJECTS)?;
-        let count = usize::try_from(u64_at(data, 0)?).ok().filter(|&count| count <= STACK_OBJECTS_MAX)?;
-        let records = data.get(8..8 + count * STACK_OBJECT_BYTES)?.chunks_exact(STACK_OBJECT_BYTES);
-        // Offsets of locals count from where the frame's variables end (`varp`): below the saved frame pointer, which
-        // is below the return address where calls leave that on the stack.
-        let uses_link_register = self.table.instruction_length() == INSTRUCTION_LENGTH_ARM64;
-        let variables_end = if uses_link_register { -8 } else { -16 };
-        records
-            .map(|record| {
-                let offset = i64::from(i32_at(record, 0)?);
-                let from = if offset < 0 { variables_end } else { 0 };
-                Some(StackObject { offset: offset + from, size: u64::from(u32_at(record, 4)?) })
-            })
-            .collect()
-    }
-
     /// `runtime.inlinedCall`: kind u8, padding, name i32, parent pc i32, start line i32.
-    fn inlined_call(&self, function: &Function, tree: &[u8], pc: u64) -> Option<InlinedCall> {
+    pub(crate) fn inlined_call(&self, function: &Function, tree: &[u8], pc: u64) -> Option<InlinedCall> {
         let index = usize::try_from(self.pcdata(function, PCDATA_INLINE_TREE_INDEX, pc)?).ok()?;
         let entry = tree.get(index.checked_mul(INLINE_ENTRY_BYTES)?..)?;
         Some(InlinedCall {
@@ -608,10 +562,10 @@ impl Iterator for PcValues<'_> {
     }
 }
 
-struct InlinedCall {
+pub(crate) struct InlinedCall {
     kind_id: u8,
-    name: u32,
-    parent_pc: u64,
+    pub(crate) name: u32,
+    pub(crate) parent_pc: u64,
     start_line: i32,
 }
 

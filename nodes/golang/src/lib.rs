@@ -16,6 +16,7 @@
 mod arguments;
 mod bytes;
 mod debug_info;
+mod evidence;
 mod hash;
 mod labels;
 mod layout;
@@ -23,6 +24,7 @@ mod layout_table;
 mod records;
 mod references;
 mod relocations;
+mod stack_slots;
 mod start;
 mod steps;
 mod traceback;

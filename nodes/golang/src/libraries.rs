@@ -16,9 +16,10 @@ const HEADER_BYTES: usize = 64;
 const PROGRAM_HEADER_BYTES: usize = 56;
 const DYNAMIC_ENTRY_BYTES: usize = 16;
 
-const LIBRARIES_MAX: usize = 1024;
+const LIBRARIES_MAX: usize = 512;
 const PROGRAM_HEADERS_MAX: usize = 64;
 const DYNAMIC_BYTES_MAX: u64 = 64 << 10;
+const NOTES_MAX: usize = 8;
 const NOTE_BYTES_MAX: u64 = 4096;
 const NAME_BYTES_MAX: usize = 256;
 
@@ -82,7 +83,7 @@ fn go_range(memory: &dyn Memory, base: u64) -> Option<(u64, u64)> {
     let headers = memory.read_bytes(at, count * PROGRAM_HEADER_BYTES).ok()?;
     let headers = headers.chunks_exact(PROGRAM_HEADER_BYTES);
     let of_kind = |kind| headers.clone().filter(move |header| u32_at(header, 0) == Some(kind));
-    let is_go = of_kind(PT_NOTE).any(|note| {
+    let is_go = of_kind(PT_NOTE).take(NOTES_MAX).any(|note| {
         let place = u64_at(note, 16).and_then(|address| base.checked_add(address)).zip(u64_at(note, 40));
         let bytes =
             place.and_then(|(at, length)| memory.read_bytes(at, length.min(NOTE_BYTES_MAX) as usize).ok());
@@ -108,15 +109,18 @@ fn has_go_note(notes: &[u8]) -> bool {
     false
 }
 
-/// A zero-terminated string, as far as it is readable.
+/// A zero-terminated string, as far as it is readable: what is left of its page, and the next one.
 fn text(memory: &dyn Memory, address: u64) -> String {
-    let byte = |i: usize| memory.read_bytes(address.checked_add(i as u64)?, 1).ok().map(|bytes| bytes[0]);
-    let bytes: Vec<u8> = (0..NAME_BYTES_MAX).map_while(byte).take_while(|&byte| byte != 0).collect();
-    if bytes.is_empty() {
-        "a library without a name".into()
-    } else {
-        String::from_utf8_lossy(&bytes).into_owned()
+    const PAGE_BYTES: u64 = 4096;
+    let first = ((PAGE_BYTES - address % PAGE_BYTES) as usize).min(NAME_BYTES_MAX);
+    let mut bytes = memory.read_bytes(address, first).unwrap_or_default();
+    if !bytes.contains(&0) {
+        let behind = memory.read_bytes(address.wrapping_add(first as u64), NAME_BYTES_MAX - first);
+        bytes.extend(behind.unwrap_or_default());
     }
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    let name = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    if name.is_empty() { "a library without a name".into() } else { name }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 
 use crate::bytes::u64_at;
 use crate::dwarf::Evidence;
+use crate::executable::Executable;
 use crate::function_table::{
     ArgumentInfo, Function, FunctionData, FunctionTable, LogicalFrame, ModuleFunctions,
 };
@@ -18,10 +19,9 @@ use crate::memory::Memory;
 
 /// Modules of one process, the program among them.
 const MODULES_MAX: usize = 256;
-/// Of one plugin's table. That of a program of 100 MB has some 30.
-const TABLE_BYTES_MAX: u64 = 256 << 20;
-/// Of the data of one plugin's functions.
-const DATA_BYTES_MAX: u64 = 256 << 20;
+/// Of the tables of all plugins, and the data of their functions. That of a program of 100 MB has some 30.
+const BYTES_MAX: u64 = 256 << 20;
+const TOO_LONG: &str = "more than is read of all plugins' function tables";
 /// From where a function's data begins to where it ends at the latest: a tree of inlined calls has 16 bytes for each.
 const DATA_OF_ONE_BYTES: u64 = 64 << 10;
 const PAGE_BYTES: u64 = 4096;
@@ -79,9 +79,15 @@ impl<'a> Functions<'a> {
     }
 
     /// What makes the variables of the frames at `pc` believable; `text`: where the Go text starts, as an address of the
-    /// file.
-    pub(crate) fn evidence(&self, function: &Function, pc: u64, text: u64) -> Evidence {
-        self.module(function).evidence(function, pc, text)
+    /// file `executable`.
+    pub(crate) fn evidence(
+        &self,
+        function: &Function,
+        pc: u64,
+        text: u64,
+        executable: &Executable,
+    ) -> Evidence {
+        self.module(function).evidence(function, pc, text, executable)
     }
 
     pub fn argument_info(&self, function: &Function) -> Option<ArgumentInfo<'_>> {
@@ -124,14 +130,15 @@ impl Plugin {
         text: u64,
         module: u32,
         minor: u32,
+        room: u64,
     ) -> Result<Plugin, &'static str> {
         const CUT: &str = "its module data is too short";
         let field = |at: usize| u64_at(record, at).ok_or(CUT);
         let address = field(layout.pc_header)?;
         let (functions, functions_length) = (field(layout.pclntable)?, field(layout.pclntable + 8)?);
         let end = functions.checked_add(functions_length).ok_or(CUT)?;
-        let length = end.checked_sub(address).filter(|length| *length <= TABLE_BYTES_MAX);
-        let length = length.ok_or("its function table has an impossible length")?;
+        let length = end.checked_sub(address).ok_or("its function table has an impossible length")?;
+        let room = room.checked_sub(length).ok_or(TOO_LONG)?;
         let unreadable = "its function table is not readable";
         let bytes = memory.read_bytes(address, length as usize).map_err(|_| unreadable)?;
         let table = FunctionTable::parse(address, &bytes).map_err(|_| "its function table is damaged")?;
@@ -146,16 +153,21 @@ impl Plugin {
             return Err("its text is shorter than its function table");
         }
         let begins_within = functions.data_begins_within();
-        plugin.data = function_data(memory, field(layout.gofunc)?, begins_within)?;
+        plugin.data = function_data(memory, field(layout.gofunc)?, begins_within, room)?;
         Ok(plugin)
     }
 }
 
 /// What all functions' data begins in, and behind that as much as one may have, as far as there is memory.
-fn function_data(memory: &dyn Memory, address: u64, begins_within: u64) -> Result<Vec<u8>, &'static str> {
+fn function_data(
+    memory: &dyn Memory,
+    address: u64,
+    begins_within: u64,
+    room: u64,
+) -> Result<Vec<u8>, &'static str> {
     const UNREADABLE: &str = "the data of its functions is not readable";
-    if begins_within > DATA_BYTES_MAX {
-        return Err("the data of its functions has an impossible length");
+    if begins_within > room {
+        return Err(TOO_LONG);
     }
     let mut data = memory.read_bytes(address, begins_within as usize).map_err(|_| UNREADABLE)?;
     let mut at = address.checked_add(begins_within).ok_or(UNREADABLE)?;
@@ -182,7 +194,7 @@ impl Plugins {
     /// `next`: the `moduledata.next` of the program.
     pub(crate) fn read(memory: &dyn Memory, next: u64, layout: &ModuleData, text: u64, minor: u32) -> Self {
         let mut found = Plugins { plugins: Vec::new(), texts: Vec::new(), missing: Vec::new() };
-        let mut next = next;
+        let (mut next, mut room) = (next, BYTES_MAX);
         for _ in 1..MODULES_MAX {
             if next == 0 {
                 return found;
@@ -194,8 +206,11 @@ impl Plugins {
                 return found;
             };
             let module = found.plugins.len() as u32 + 1;
-            match Plugin::read(memory, &record, layout, text, module, minor) {
-                Ok(plugin) => found.plugins.push(plugin),
+            match Plugin::read(memory, &record, layout, text, module, minor, room) {
+                Ok(plugin) => {
+                    room = room.saturating_sub((plugin.bytes.len() + plugin.data.len()) as u64);
+                    found.plugins.push(plugin);
+                }
                 Err(why) => found.missing.push(format!("the plugin described at {next:#x}: {why}")),
             }
             found.texts.extend(u64_at(&record, layout.text));

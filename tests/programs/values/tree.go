@@ -18,7 +18,7 @@ import (
 //	{"list":[...]}                   slices and arrays; "bytes":"<hex>" for those of bytes
 //	{"record":[["name",tree]...]}    structs; "embedded":["name"...]
 //	{"map":[[key,element]...]}
-//	{"pointer":"1","to":tree}        or "cycle":true
+//	{"pointer":"1","to":tree}        or "cycle":true; or "beyond":true, where nobody follows it any more
 //	{"dynamic":"type","value":tree}  interfaces; "error":"text" of errors
 //	{"func":"name","address":"1"}    "captured":[["name",tree]...]
 //	{"chan":"1","length":"1","capacity":"2"}  "content":[tree...]
@@ -162,6 +162,9 @@ func (w *writer) pairs(v reflect.Value) tree {
 	return tree{"map": pairs}
 }
 
+// deep is how many pointers one after the other are followed.
+const deep = 15
+
 func (w *writer) pointer(v reflect.Value) tree {
 	if v.IsNil() {
 		return tree{"nil": "pointer"}
@@ -171,6 +174,9 @@ func (w *writer) pointer(v reflect.Value) tree {
 		if outer == address {
 			return tree{"pointer": number(uint64(address)), "cycle": true}
 		}
+	}
+	if len(w.path) == deep {
+		return tree{"pointer": number(uint64(address)), "beyond": true}
 	}
 	w.path = append(w.path, address)
 	to := w.tree(readable(v.Elem()))

@@ -9,8 +9,9 @@ use super::{debuginfod, places};
 
 /// Who prepares a capture waits so long for debug information that has to be fetched: an order has more to do.
 pub const WAIT_OF_NODE: Duration = Duration::from_secs(5);
-/// The command line ends with its snapshot, and so do its downloads.
-pub const WAIT_OF_COMMAND: Duration = Duration::from_secs(30);
+/// The command line ends with its snapshot, and so do its downloads. Less than what an order gives a node to prepare
+/// (`stillframe_actors::snapshot`).
+pub const WAIT_OF_COMMAND: Duration = Duration::from_secs(10);
 
 /// More debug folders, separated by colons.
 pub const DEBUG_FOLDERS_VARIABLE: &str = "STILLFRAME_DEBUG_FOLDERS";

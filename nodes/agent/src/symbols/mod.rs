@@ -27,6 +27,7 @@ mod tests;
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tempfile::TempDir;
 use thiserror::Error;
@@ -147,12 +148,17 @@ impl Symbols {
         Symbols { shared: Arc::new(shared) }
     }
 
-    /// A build's debug sections. Blocks: the first look at a build decompresses them, and a remote source is waited for as
-    /// long as the configuration says.
-    pub fn sections(&self, wanted: &Wanted<'_>) -> Result<Sections, Missing> {
+    /// When whoever begins to look now is to wait no longer.
+    pub fn patience(&self) -> Instant {
+        Instant::now() + self.shared.config.wait
+    }
+
+    /// A build's debug sections. Blocks: the first look at a build decompresses them, and a remote source is waited for
+    /// until `until`.
+    pub fn sections(&self, wanted: &Wanted<'_>, until: Instant) -> Result<Sections, Missing> {
         let (executable, key) = look(wanted.build_id, wanted.executable)?;
         let build = key.as_ref().map(|key| &key.build);
-        self.made(key.as_ref(), || self.find(executable, wanted, build))
+        self.made(key.as_ref(), || self.find(executable, wanted, build, until))
     }
 
     /// Those of the executable itself; `None`: it has none.
@@ -204,6 +210,7 @@ impl Symbols {
         executable: DebugFile,
         wanted: &Wanted<'_>,
         build: Option<&BuildId>,
+        until: Instant,
     ) -> Result<DebugFile, Missing> {
         if executable.has_debug_info() {
             return Ok(executable);
@@ -224,7 +231,8 @@ impl Symbols {
             tracing::debug!(path = %path.display(), "debug information that debuginfod's client had fetched");
             return Ok(file);
         }
-        match self.shared.fetches.fetch(build, &self.shared.remotes, config.wait) {
+        let within = until.saturating_duration_since(Instant::now());
+        match self.shared.fetches.fetch(build, &self.shared.remotes, within) {
             Waited::File(file) => DebugFile::read(file).map_err(|error| Missing::Damaged(error.to_string())),
             Waited::Absent => Err(Missing::Nowhere(rejected)),
             Waited::Failed(reason) => {

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use stillframe_golang::build::{Build, BuildError, Identity};
 use stillframe_golang::dwarf::DebugInfo;
@@ -36,7 +37,8 @@ impl Symbols {
         let build = Build::of(identity.clone(), own);
         // The runtime of a release that is not known is known by its debug information, wherever that is.
         if let Err(BuildError::UnknownRelease(_)) = build
-            && let Ok(sections) = self.sections(&Wanted { build_id: &identity.id, executable, path, pid })
+            && let Ok(sections) =
+                self.sections(&Wanted { build_id: &identity.id, executable, path, pid }, self.patience())
         {
             return Ok(Build::of(identity, debug_info(&sections)));
         }
@@ -44,10 +46,10 @@ impl Symbols {
     }
 
     /// For whoever wants values: looks everywhere for the debug information of a build that has none yet, and sees to the
-    /// index of its types. Blocks, and may wait for a server as long as the configuration says.
-    pub fn complete(&self, build: &Build, wanted: &Wanted<'_>) {
+    /// index of its types. Blocks, and may wait for a server until `until`.
+    pub fn complete(&self, build: &Build, wanted: &Wanted<'_>, until: Instant) {
         if let Err(Gap::NoDebugInfo | Gap::DebugInfoNotFound(_)) = build.debug_info() {
-            let found = self.sections(wanted).map_err(Gap::from);
+            let found = self.sections(wanted, until).map_err(Gap::from);
             build.set_debug_info(found.and_then(|sections| debug_info(&sections)));
         }
         if let Ok(debug_info) = build.debug_info()

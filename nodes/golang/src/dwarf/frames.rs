@@ -9,6 +9,7 @@
 //! * Since Go 1.23 locals share stack slots, also with what the compiler made for itself and debug information does not
 //!   tell of. Candidates are locals larger than three words whose address is not taken (`IsMergeCandidate`). That an
 //!   address is taken is known of what the garbage collector's stack objects describe; the others are refused.
+//! * An argument too large for registers may be in its own slot: see `argument_slot.rs`.
 //! * A list of a value that the compiler split has parts without padding. They must be those of the type, all of them:
 //!   where the compiler dropped a part, debug information does not say which.
 
@@ -16,6 +17,7 @@ use crate::gap::Gap;
 use crate::types::Shape;
 use crate::variable::{FrameVariables, Location, Piece, Role, Variable};
 
+use super::argument_slot::REGISTER_BYTES_MAX;
 use super::function::{Declared, Described, Function, ScopeKind};
 use super::layout::{Leaf, leaves};
 use super::location::{Listed, Spot, list, of_bytes};
@@ -23,9 +25,7 @@ use super::sections::Open;
 use super::unit::Unit;
 use super::{DebugInfo, Evidence, StackObject};
 
-/// The first release that merges stack slots.
-//
-// @go source cmd/compile/internal/ssa.IsMergeCandidate
+/// The first release that merges stack slots (`IsMergeCandidate`, cmd/compile/internal/ssa/func.go).
 const MINOR_WITH_SHARED_SLOTS: u32 = 23;
 /// Larger locals share slots: three words.
 const UNSHARED_BYTES_MAX: u64 = 24;
@@ -52,7 +52,9 @@ pub(super) struct Question<'q, 'o> {
 impl Question<'_, '_> {
     pub(super) fn answer(&self) -> Result<Vec<FrameVariables>, Gap> {
         let frames = self.frames();
-        frames.iter().map(|frame| self.frame(frame)).collect()
+        let mut found = frames.iter().map(|frame| self.frame(frame)).collect::<Result<Vec<_>, Gap>>()?;
+        self.refuse_shared(&mut found)?;
+        Ok(found)
     }
 
     /// Innermost first.
@@ -180,7 +182,7 @@ impl Question<'_, '_> {
         // earlier pass left there.
         let is_below = declared.role == Role::Local && frame.line.is_some_and(|line| declared.line > line);
         match &declared.described {
-            Described::Nowhere => missing(Gap::OptimizedOut),
+            Described::Nowhere => self.argument_slot(declared, of, Gap::OptimizedOut),
             Described::Expression(bytes) => match of_bytes(self.unit, bytes)? {
                 None => missing(Gap::OptimizedOut),
                 Some(Spot::One(location)) => self.unlisted(frame, declared, location),
@@ -190,7 +192,10 @@ impl Question<'_, '_> {
                 let entries = list(self.open, self.unit, *at)?;
                 let mut here = entries.iter().filter(|entry| entry.range.contains(&self.pc));
                 let Some(spot) = here.next().and_then(|entry| entry.spot.clone()) else {
-                    return missing(if is_below { Gap::NotDeclared } else { Gap::OptimizedOut });
+                    return match is_below {
+                        true => missing(Gap::NotDeclared),
+                        false => self.argument_slot(declared, of, Gap::OptimizedOut),
+                    };
                 };
                 if is_below {
                     return missing(Gap::NotDeclared);
@@ -200,7 +205,15 @@ impl Question<'_, '_> {
                     // even where the address never had a slot.
                     return match spot {
                         Spot::One(Location::Through(_)) => missing(Gap::SlotNotLive),
-                        Spot::One(location @ Location::Frame(_)) => self.unlisted(frame, declared, location),
+                        Spot::One(location @ Location::Frame(offset)) => {
+                            let size = self.debug.read_type(self.open, of)?.size;
+                            if size <= REGISTER_BYTES_MAX
+                                && !self.is_held(declared, offset, size, size, &entries)
+                            {
+                                return missing(Gap::SlotNotLive);
+                            }
+                            self.unlisted(frame, declared, location)
+                        }
                         spot => self.listed(declared, of, spot, &entries),
                     };
                 }
@@ -237,12 +250,26 @@ impl Question<'_, '_> {
 
     fn listed(&self, declared: &Declared, of: u64, spot: Spot, entries: &[Listed]) -> Result<Location, Gap> {
         let size = self.debug.read_type(self.open, of)?.size;
-        let parts = match spot {
+        if declared.role == Role::Argument && size > REGISTER_BYTES_MAX && is_split(&spot) {
+            // What it was passed in, or was loaded into: that is not told of what is stored to the argument since.
+            return self.argument_slot(declared, of, Gap::SlotNotLive);
+        }
+        let mut parts = match spot {
             Spot::One(location) => return self.whole(declared, of, size, location, entries),
             Spot::Parts(parts) => parts,
         };
         if parts.iter().all(|(_, location)| location.is_none()) {
             return Ok(Location::Missing(Gap::OptimizedOut));
+        }
+        for (length, location) in &mut parts {
+            if let Some(Location::Frame(offset)) = location
+                && !self.is_held(declared, *offset, *length, size, entries)
+            {
+                *location = None;
+            }
+        }
+        if parts.iter().all(|(_, location)| location.is_none()) {
+            return Ok(Location::Missing(Gap::SlotNotLive));
         }
         let Some(leaves) = leaves(self.debug, self.open, of)? else {
             return Ok(Location::Missing(Gap::OptimizedOutInPart));
@@ -279,6 +306,9 @@ impl Question<'_, '_> {
             && offset < 0;
         let is_object = |object: &StackObject| object.offset == offset && object.size == size;
         if may_share && !self.evidence.stack_objects.iter().any(is_object) {
+            return Ok(Location::Missing(Gap::SlotNotLive));
+        }
+        if !self.is_held(declared, offset, size, size, entries) {
             return Ok(Location::Missing(Gap::SlotNotLive));
         }
         Ok(location)
@@ -322,6 +352,10 @@ struct Named<'f> {
     /// It is the address of what has this name.
     through: bool,
     declared: &'f Declared,
+}
+
+fn is_split(spot: &Spot) -> bool {
+    matches!(spot, Spot::Parts(_) | Spot::One(Location::Register(_)))
 }
 
 /// A variable that was moved to the heap has two entries: itself, and its address.

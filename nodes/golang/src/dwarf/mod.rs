@@ -9,12 +9,14 @@
 //!
 //! Not here: reading values (`value`), and where debug information of stripped builds comes from (the node).
 
+mod argument_slot;
 pub(crate) mod calls;
 mod closures;
 mod entry;
 mod frames;
 mod function;
 mod functions;
+mod held_slots;
 mod layout;
 mod location;
 mod named_types;
@@ -35,6 +37,7 @@ use rustc_hash::FxHashMap;
 
 use crate::executable::{Bytes, Executable};
 use crate::gap::Gap;
+pub use crate::stack_slots::StackSlots;
 use crate::types::{Type, TypeRef};
 use crate::variable::FrameVariables;
 
@@ -74,6 +77,15 @@ pub struct Evidence {
     pub calls: Vec<Call>,
     /// Locals of the physical function whose address is taken, as far as they hold pointers.
     pub stack_objects: Vec<StackObject>,
+    /// The words of each argument of the physical function, in the order of the source and without the dictionary of a
+    /// generic function: offset from where arguments begin, and size. Empty where that is not known of all of them.
+    pub arguments: Vec<Vec<(u8, u8)>>,
+    /// Words among the arguments that hold pointers which are read later: offsets from where arguments begin.
+    pub live_pointers: Vec<u64>,
+    /// Calls leave the return address in a register.
+    pub uses_link_register: bool,
+    /// What the code does with its stack slots. `None`: debug information is taken at its word.
+    pub slots: Option<StackSlots>,
 }
 
 /// Where one logical frame stands.
@@ -209,9 +221,15 @@ impl DebugInfo {
     pub fn type_of(&self, of: TypeRef) -> Result<Arc<Type>, Gap> {
         match of {
             TypeRef::Debug(offset) => {
+                // Asked for with every value: what leads to a type is followed once.
+                if let Some(found) = lock(&self.types).get(&offset) {
+                    return Ok(found.clone());
+                }
                 let open = self.sections.open()?;
                 let resolved = self.resolve(&open, offset)?;
-                self.read_type(&open, resolved.offset)
+                let found = self.read_type(&open, resolved.offset)?;
+                lock(&self.types).insert(offset, found.clone());
+                Ok(found)
             }
             TypeRef::Runtime(address) => Err(Gap::UnknownType(format!("{address:#x}"))),
         }

@@ -10,7 +10,9 @@ pub(super) const START: u64 = 0x1000;
 pub(super) const END: u64 = 0x1100;
 
 /// Attributes and forms of the entries below, by their number.
-const ABBREVIATIONS: &[(u64, u64, bool, &[(u64, u64)])] = &[
+type Abbreviation = (u64, u64, bool, &'static [(u64, u64)]);
+
+const ABBREVIATIONS: &[Abbreviation] = &[
     (1, 0x11, true, &[(0x03, 0x08), (0x13, 0x0b), (0x11, 0x01), (0x12, 0x0f), (0x25, 0x08)]),
     (2, 0x2e, true, &[(0x03, 0x08), (0x11, 0x01), (0x12, 0x0f), (0x40, 0x0a)]),
     // Parameters and variables: where they are is a block, or a list.
@@ -70,6 +72,8 @@ pub(super) struct Types {
     pub(super) padded: u32,
     /// Four ints.
     pub(super) large: u32,
+    /// Five ints.
+    pub(super) five: u32,
     pub(super) pointer_to_int: u32,
 }
 
@@ -93,6 +97,8 @@ impl Sample {
         types.padded = sample.structure("main.Padded", 16, 25, &[("a", 0, types.byte), ("b", 8, types.int)]);
         let four = [("a", 0, types.int), ("b", 8, types.int), ("c", 16, types.int), ("d", 24, types.int)];
         types.large = sample.structure("main.Large", 32, 25, &four);
+        let five = [four.as_slice(), &[("e", 32, types.int)]].concat();
+        types.five = sample.structure("main.Five", 40, 25, &five);
         types.pointer_to_int = sample.entry(16);
         sample.text("*int");
         sample.word(types.int);
@@ -305,5 +311,5 @@ pub(super) fn of_sections(sections: &[(Section, Vec<u8>)]) -> DebugInfo {
 /// `main.f` stands at this line.
 pub(super) fn at_line(pc: u64, line: u32) -> Evidence {
     let call = Call { function: "main.f".to_owned(), line, scope_pc: pc };
-    Evidence { calls: vec![call], stack_objects: Vec::new() }
+    Evidence { calls: vec![call], ..Evidence::default() }
 }

@@ -54,48 +54,60 @@ fn a_place_all_over_the_function_counts_from_below_the_declaration() {
 
 #[test]
 fn lists_and_the_parts_of_split_values() {
-    let mut sample = Sample::new("go1.27.3");
-    let types = sample.types;
-    sample.function("main.f");
-    let here = |place: Vec<u8>| [(0x20, 0x60, place)];
-    sample.listed("elsewhere", 6, types.int, &[(0, 0x20, frame(-24))]);
-    sample.listed("slot", 6, types.int, &here(frame(-24)));
-    sample.listed("register", 6, types.int, &here(register(3)));
-    sample.listed("adjacent", 6, types.string, &here(parts(&[(frame(-40), 8), (frame(-32), 8)])));
-    sample.listed("apart", 6, types.string, &here(parts(&[(frame(-40), 8), (register(0), 8)])));
-    sample.listed("half", 6, types.string, &here(parts(&[(frame(-40), 8), (vec![], 8)])));
-    sample.listed("nothing", 6, types.string, &here(parts(&[(vec![], 8), (vec![], 8)])));
-    sample.listed(
-        "twice",
-        6,
-        types.string,
-        &here(parts(&[(frame(-40), 8), (frame(-24), 8), (frame(-24), 8)])),
-    );
-    sample.listed("padded", 6, types.padded, &here(parts(&[(frame(-40), 1), (frame(-24), 8)])));
-    // Two of four fields, and which ones debug information does not say.
-    sample.listed("fields", 6, types.large, &here(parts(&[(frame(-40), 8), (frame(-24), 8)])));
-    sample.listed("length", 6, types.string, &[(0x10, 0x20, register(0)), (0x20, 0x60, frame(-24))]);
-    let frames = variables(sample, &at_line(PC, 10));
+    // Each by itself: of several in one place none is believed.
+    let of_list = |list: &[(u64, u64, Vec<u8>)], of: fn(&Sample) -> u32| {
+        let mut sample = Sample::new("go1.27.3");
+        let of = of(&sample);
+        sample.function("main.f");
+        sample.listed("x", 6, of, list);
+        place(&variables(sample, &at_line(PC, 10)), "x")
+    };
+    let here = |found: Vec<u8>, of: fn(&Sample) -> u32| of_list(&[(0x20, 0x60, found)], of);
+    let int: fn(&Sample) -> u32 = |sample| sample.types.int;
+    let string: fn(&Sample) -> u32 = |sample| sample.types.string;
     let piece = |length, location| Piece { length, location };
-    assert_eq!(place(&frames, "elsewhere"), missing(Gap::OptimizedOut));
-    assert_eq!(place(&frames, "slot"), Location::Frame(-24));
-    assert_eq!(place(&frames, "register"), Location::Register(3));
-    assert_eq!(place(&frames, "adjacent"), Location::Frame(-40));
+
+    assert_eq!(of_list(&[(0, 0x20, frame(-24))], int), missing(Gap::OptimizedOut));
+    assert_eq!(here(frame(-24), int), Location::Frame(-24));
+    assert_eq!(here(register(3), int), Location::Register(3));
+
+    let adjacent = parts(&[(frame(-40), 8), (frame(-32), 8)]);
+    assert_eq!(here(adjacent, string), Location::Frame(-40));
     let apart = vec![piece(8, Location::Frame(-40)), piece(8, Location::Register(0))];
-    assert_eq!(place(&frames, "apart"), Location::Pieces(apart));
+    assert_eq!(here(parts(&[(frame(-40), 8), (register(0), 8)]), string), Location::Pieces(apart));
     let half = vec![piece(8, Location::Frame(-40)), piece(8, missing(Gap::OptimizedOutInPart))];
-    assert_eq!(place(&frames, "half"), Location::Pieces(half));
-    assert_eq!(place(&frames, "nothing"), missing(Gap::OptimizedOut));
+    assert_eq!(here(parts(&[(frame(-40), 8), (vec![], 8)]), string), Location::Pieces(half));
+    assert_eq!(here(parts(&[(vec![], 8), (vec![], 8)]), string), missing(Gap::OptimizedOut));
     let twice = vec![piece(8, Location::Frame(-40)), piece(8, Location::Frame(-24))];
-    assert_eq!(place(&frames, "twice"), Location::Pieces(twice));
+    let named_twice = parts(&[(frame(-40), 8), (frame(-24), 8), (frame(-24), 8)]);
+    assert_eq!(here(named_twice, string), Location::Pieces(twice));
+
     let padded = vec![
         piece(1, Location::Frame(-40)),
         piece(7, missing(Gap::OptimizedOut)),
         piece(8, Location::Frame(-24)),
     ];
-    assert_eq!(place(&frames, "padded"), Location::Pieces(padded));
-    assert_eq!(place(&frames, "fields"), missing(Gap::OptimizedOutInPart));
-    assert_eq!(place(&frames, "length"), missing(Gap::OptimizedOutInPart));
+    let without_padding = parts(&[(frame(-40), 1), (frame(-24), 8)]);
+    assert_eq!(here(without_padding, |sample| sample.types.padded), Location::Pieces(padded));
+    // Two of four fields, and which ones debug information does not say.
+    let fields = parts(&[(frame(-40), 8), (frame(-24), 8)]);
+    assert_eq!(here(fields, |sample| sample.types.large), missing(Gap::OptimizedOutInPart));
+    let length = [(0x10, 0x20, register(0)), (0x20, 0x60, frame(-24))];
+    assert_eq!(of_list(&length, string), missing(Gap::OptimizedOutInPart));
+}
+
+#[test]
+fn of_variables_in_one_place_none_is_believed() {
+    let mut sample = Sample::new("go1.27.3");
+    let int = sample.types.int;
+    sample.function("main.f");
+    sample.listed("p", 6, int, &[(0x20, 0x60, frame(-24))]);
+    sample.listed("next", 6, int, &[(0x20, 0x60, frame(-24))]);
+    sample.listed("other", 6, int, &[(0x20, 0x60, frame(-32))]);
+    let frames = variables(sample, &at_line(PC, 10));
+    assert_eq!(place(&frames, "p"), missing(Gap::SlotNotLive));
+    assert_eq!(place(&frames, "next"), missing(Gap::SlotNotLive));
+    assert_eq!(place(&frames, "other"), Location::Frame(-32));
 }
 
 #[test]
@@ -111,6 +123,40 @@ fn a_large_local_is_believed_where_it_shares_no_slot() {
         sample.function("main.f");
         sample.listed("large", 6, large, &[(0x20, 0xc0, frame(-48))]);
         assert_eq!(place(&variables(sample, &evidence), "large"), expected, "{version}");
+    }
+}
+
+#[test]
+fn an_argument_too_large_for_registers_is_in_its_own_slot() {
+    let slots = |large: Vec<(u8, u8)>| Evidence {
+        arguments: vec![vec![(0, 8)], large],
+        live_pointers: vec![0, 24],
+        ..at_line(PC, 10)
+    };
+    let not_read =
+        Evidence { live_pointers: vec![0], ..slots((8..48).step_by(8).map(|at| (at, 8)).collect()) };
+    let words = |sizes: &[u8]| {
+        sizes.iter().zip([8, 16, 24, 32, 40]).map(|(&size, at)| (at, size)).collect::<Vec<_>>()
+    };
+    for (moved, evidence, expected) in [
+        (false, slots(words(&[8; 5])), Location::Frame(8)),
+        // Of another type, not told, not read any more, and moved to the heap.
+        (false, slots(words(&[8, 8, 8, 8, 1])), missing(Gap::OptimizedOut)),
+        (false, at_line(PC, 10), missing(Gap::OptimizedOut)),
+        (false, not_read, missing(Gap::OptimizedOut)),
+        (true, slots(words(&[8; 5])), missing(Gap::OptimizedOut)),
+    ] {
+        let mut sample = Sample::new("go1.27.3");
+        let types = sample.types;
+        sample.function("main.f");
+        sample.parameter("receiver", false, types.int, &[]);
+        sample.parameter("large", false, types.five, &[]);
+        if moved {
+            sample.local("&large", 5, types.pointer_to_int, &[]);
+        }
+        let frames = variables(sample, &evidence);
+        assert_eq!(place(&frames, "large"), expected, "{evidence:?}");
+        assert_eq!(place(&frames, "receiver"), missing(Gap::OptimizedOut));
     }
 }
 
@@ -166,7 +212,7 @@ fn inlined_calls_come_before_the_function_around_them() {
     sample.end();
     let calls = [("main.inner", 3), ("main.outer", 4), ("main.f", 10)];
     let calls = calls.map(|(function, line)| Call { function: function.to_owned(), line, scope_pc: PC });
-    let frames = variables(sample, &Evidence { calls: calls.to_vec(), stack_objects: Vec::new() });
+    let frames = variables(sample, &Evidence { calls: calls.to_vec(), ..Evidence::default() });
     let names: Vec<(&str, &str)> =
         frames.iter().map(|f| (f.function.as_str(), f.variables[0].name.as_str())).collect();
     assert_eq!(names, [("main.inner", "b"), ("main.outer", "a"), ("main.f", "local")]);

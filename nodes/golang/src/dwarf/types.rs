@@ -21,7 +21,26 @@ const FIELDS_MAX: usize = 1 << 16;
 
 /// `internal/abi.Kind`.
 //
-// @go source internal/abi.Kind
+// @go const internal/abi.Bool = 1
+// @go const internal/abi.Int = 2
+// @go const internal/abi.Int64 = 6
+// @go const internal/abi.Uint = 7
+// @go const internal/abi.Uintptr = 12
+// @go const internal/abi.Float32 = 13
+// @go const internal/abi.Float64 = 14
+// @go const internal/abi.Complex64 = 15
+// @go const internal/abi.Complex128 = 16
+// @go const internal/abi.Array = 17
+// @go const internal/abi.Chan = 18
+// @go const internal/abi.Func = 19
+// @go const internal/abi.Interface = 20
+// @go const internal/abi.Map = 21
+// @go const internal/abi.Pointer = 22
+// @go const internal/abi.Slice = 23
+// @go const internal/abi.String = 24
+// @go const internal/abi.Struct = 25
+// @go const internal/abi.UnsafePointer = 26
+// @go const internal/abi.KindMask = 31 (..1.25), none (1.26..)
 mod kind {
     pub(super) const BOOL: u64 = 1;
     pub(super) const INT: u64 = 2;

@@ -36,6 +36,8 @@ pub(super) struct Unit {
     address_base: DebugAddrBase,
     /// Of the Go release that compiled it: 27 for Go 1.27.
     pub(super) minor: Option<u32>,
+    /// Compiled with `GOEXPERIMENT=simd`.
+    pub(super) has_simd: bool,
 }
 
 /// By offset, by program counter, by name.
@@ -72,6 +74,7 @@ impl Units {
                 low_pc: 0,
                 address_base: DebugAddrBase(0),
                 minor: None,
+                has_simd: false,
             };
             // Units of other languages must not stand in the way, damaged or not.
             let table = header.debug_abbrev_offset().0 as u64;
@@ -90,7 +93,10 @@ impl Units {
     fn add_root(&mut self, open: &Open<'_>, unit: &mut Unit, root: &Attributes<'_>) -> Result<(), Gap> {
         unit.is_go = true;
         unit.name = root.name().unwrap_or_default();
-        unit.minor = root.get(DW_AT_producer).as_ref().and_then(minor);
+        let producer = root.get(DW_AT_producer);
+        let producer = producer.as_ref().and_then(text).unwrap_or_default();
+        unit.minor = minor(producer);
+        unit.has_simd = producer.contains("simd");
         if let Some(AttributeValue::DebugAddrBase(base)) = root.get(DW_AT_addr_base) {
             unit.address_base = base;
         }
@@ -219,10 +225,15 @@ impl Unit {
     }
 }
 
+fn text<'a>(value: &AttributeValue<Slice<'a>>) -> Option<&'a str> {
+    match value {
+        AttributeValue::String(text) => std::str::from_utf8(text.slice()).ok(),
+        _ => None,
+    }
+}
+
 /// Out of `Go cmd/compile go1.27.3; regabi`.
-fn minor(producer: &AttributeValue<Slice<'_>>) -> Option<u32> {
-    let AttributeValue::String(producer) = producer else { return None };
-    let text = std::str::from_utf8(producer.slice()).ok()?;
-    let version = text.split_once("go1.")?.1;
+fn minor(producer: &str) -> Option<u32> {
+    let version = producer.split_once("go1.")?.1;
     version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }

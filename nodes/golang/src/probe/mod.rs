@@ -20,6 +20,8 @@ mod scope;
 mod select;
 mod toml_reader;
 mod type_names;
+#[cfg(test)]
+mod world;
 
 pub mod availability;
 pub mod expression;

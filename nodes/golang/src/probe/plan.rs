@@ -350,3 +350,6 @@ fn as_text(value: Value) -> Value {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ use crate::thread::Registers;
 use crate::unwind::StackBytes;
 use crate::value::{Limits, Redact};
 
-use rounds::Rounds;
+use rounds::{Found, Rounds};
 use sites::Sites;
 
 /// Frames of one process that probes are about.
@@ -64,7 +64,8 @@ pub struct Probing<'a> {
     steps: Steps<'a>,
     sites: Sites<'a>,
     warming: bool,
-    captured: Captured,
+    found: Vec<Found>,
+    left_out: usize,
 }
 
 impl<'a> Probing<'a> {
@@ -77,7 +78,8 @@ impl<'a> Probing<'a> {
             steps: Steps::new(&runtime.functions),
             sites,
             warming: false,
-            captured: Captured::default(),
+            found: Vec::new(),
+            left_out: 0,
         })
     }
 
@@ -108,16 +110,18 @@ impl<'a> Probing<'a> {
         if self.warming {
             return true;
         }
-        let process = &self.sites.process;
-        let whole = rounds.read(process, memory, still);
-        rounds.finish(process, &mut self.captured, whole);
+        let whole = rounds.read(&self.sites.process, memory, still);
+        let (found, left_out) = rounds.finish();
+        self.found.extend(found);
+        self.left_out += left_out;
         whole
     }
 
     /// What it brought.
-    pub fn finish(mut self) -> Captured {
-        (self.captured.tables, self.captured.problems) = self.sites.finish();
-        self.captured
+    pub fn finish(self) -> Captured {
+        let rows = self.found.into_iter().map(Found::row).collect();
+        let (tables, problems) = self.sites.finish();
+        Captured { tables, rows, problems, left_out: self.left_out }
     }
 }
 

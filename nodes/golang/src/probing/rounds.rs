@@ -11,10 +11,10 @@ use crate::unwind::{PhysicalFrame, Stack, Stop, unwind};
 use crate::value::Value;
 
 use super::blocks::{Blocks, View};
-use super::captured::{Captured, Cell, Row};
+use super::captured::{Cell, Row};
 use super::frames::registers;
 use super::pending::receive_slots;
-use super::sites::{Process, Site, Sites};
+use super::sites::{Column, Process, Site, Sites};
 use super::{Order, ROWS_MAX, Standing, refusal};
 
 /// Rounds of one capture; each follows every pointer that the round before has brought.
@@ -23,18 +23,29 @@ const ROUNDS_MAX: usize = 64;
 /// (UIO_MAXIOV, readv(2)).
 const RANGES_MAX: usize = 1024;
 
-/// One row in the making.
-struct Task {
-    /// Index of the goroutine among those that stand.
-    standing: usize,
+/// A frame that a probe is about.
+pub(super) struct Found {
+    goid: u64,
     depth: u32,
     site: Rc<Site>,
     /// Index into the site's captures.
-    capture: usize,
+    capture: u32,
+    /// Its registers are known.
+    has_registers: bool,
+    /// Why values of its goroutine are not to be had.
+    refused: Option<Gap>,
+    /// Empty: what is known of its site says all.
+    cells: Vec<Option<Cell>>,
+}
+
+/// One whose values have to be read.
+struct Task {
+    /// Index of the frame among those that were found.
+    found: usize,
+    /// Index of the goroutine among those that stand.
+    standing: usize,
     frame_end: u64,
     registers: Option<Registers>,
-    /// `None`: not yet evaluated over memory that held all that it needs.
-    cells: Vec<Option<Cell>>,
     /// Slots that the goroutine receives into; `None`: not yet known.
     pending: Option<Rc<[Range]>>,
 }
@@ -44,6 +55,7 @@ pub(super) struct Rounds<'a> {
     order: &'a Order<'a>,
     standing: &'a [Standing<'a>],
     frames: Vec<PhysicalFrame>,
+    found: Vec<Found>,
     tasks: Vec<Task>,
     left_out: usize,
     blocks: Blocks,
@@ -56,6 +68,7 @@ impl<'a> Rounds<'a> {
             order,
             standing,
             frames: Vec::new(),
+            found: Vec::new(),
             tasks: Vec::new(),
             left_out: 0,
             blocks: Blocks::default(),
@@ -78,30 +91,43 @@ impl<'a> Rounds<'a> {
         if stop != Stop::Complete {
             return;
         }
+        let refused = refusal(self.order, g);
         let mut depth = 0;
         for (at, frame) in self.frames.iter().enumerate() {
             let site = sites.at(frame);
             for (capture, of) in site.captures.iter().enumerate() {
-                if self.tasks.len() == ROWS_MAX {
+                if self.found.len() == ROWS_MAX {
                     self.left_out += 1;
                     continue;
                 }
-                self.tasks.push(Task {
-                    standing: index,
+                let registers = registers(self.runtime, standing, &self.frames, at);
+                let has_registers = registers.is_some();
+                let has_values = refused.is_none() && of.has_values(has_registers);
+                if has_values {
+                    self.tasks.push(Task {
+                        found: self.found.len(),
+                        standing: index,
+                        frame_end: frame.frame_end,
+                        registers,
+                        pending: None,
+                    });
+                }
+                let cells = if has_values { of.known(has_registers) } else { Vec::new() };
+                self.found.push(Found {
+                    goid: g.goid,
                     depth: depth + of.inner,
                     site: Rc::clone(&site),
-                    capture,
-                    frame_end: frame.frame_end,
-                    registers: registers(self.runtime, standing, &self.frames, at),
-                    cells: vec![None; of.columns.len()],
-                    pending: None,
+                    capture: capture as u32,
+                    has_registers,
+                    refused: refused.clone(),
+                    cells,
                 });
             }
             depth += site.calls;
         }
     }
 
-    /// Whether everything was read that could be.
+    /// Whether there was time for everything.
     pub(super) fn read(
         &mut self,
         process: &Process<'_>,
@@ -112,13 +138,14 @@ impl<'a> Rounds<'a> {
             let mut wanted = self.evaluate(process);
             let ranges = self.blocks.ranges(&mut wanted);
             if ranges.is_empty() {
-                return true;
+                break;
             }
             for ranges in ranges.chunks(RANGES_MAX) {
                 let mut bytes = vec![0; ranges.iter().map(|range| range.length).sum()];
                 let mut whole = vec![false; ranges.len()];
                 memory.read_many(ranges, &mut bytes, &mut whole);
                 if !still() {
+                    self.settle(process, &Gap::Budget);
                     return false;
                 }
                 let mut at = 0;
@@ -129,30 +156,37 @@ impl<'a> Rounds<'a> {
                 }
             }
         }
-        self.evaluate(process);
+        self.settle(process, &Gap::Size);
         true
     }
 
-    /// Goes on with all rows that are not done; the blocks that they miss.
+    /// Goes on with all frames that are not done; the blocks that they miss.
     fn evaluate(&mut self, process: &Process<'_>) -> Vec<u64> {
         let mut wanted = Vec::new();
         let mut tasks = std::mem::take(&mut self.tasks);
-        for task in tasks.iter_mut().filter(|task| task.cells.iter().any(Option::is_none)) {
-            self.evaluate_one(process, task, &mut wanted, false);
-        }
+        tasks.retain_mut(|task| !self.evaluate_one(process, task, &mut wanted, None));
         self.tasks = tasks;
         wanted
     }
 
-    /// `last`: what is not known yet stays missing.
-    fn evaluate_one(&self, process: &Process<'_>, task: &mut Task, wanted: &mut Vec<u64>, last: bool) {
-        let standing = &self.standing[task.standing];
-        let capture = &task.site.captures[task.capture];
-        if let Some(gap) = refusal(self.order, &standing.g) {
-            let missing = || Some(Cell::missing(None, gap.clone()));
-            task.cells.iter_mut().for_each(|cell| *cell = missing());
-            return;
+    /// What is left has the value that it has over what is known: `gap` stands for the rest.
+    fn settle(&mut self, process: &Process<'_>, gap: &Gap) {
+        for mut task in std::mem::take(&mut self.tasks) {
+            self.evaluate_one(process, &mut task, &mut Vec::new(), Some(gap));
         }
+    }
+
+    /// Whether it is done. `last`: what is not known stays missing, for this reason.
+    fn evaluate_one(
+        &mut self,
+        process: &Process<'_>,
+        task: &mut Task,
+        wanted: &mut Vec<u64>,
+        last: Option<&Gap>,
+    ) -> bool {
+        let standing = &self.standing[task.standing];
+        let found = &mut self.found[task.found];
+        let capture = &found.site.captures[found.capture as usize];
         let executable = &self.runtime.build.identity.executable;
         let view = || View::new(&self.blocks, standing.bytes, executable, self.runtime.bias);
         if task.pending.is_none() {
@@ -161,63 +195,68 @@ impl<'a> Rounds<'a> {
             let (whole, missed) = view.finish();
             match slots {
                 Ok(slots) => task.pending = Some(slots.into()),
-                Err(_) if whole || last => {
-                    let gap = if whole { Gap::ReceivePending } else { Gap::Budget };
+                // Without them it is not known which of its slots are written to.
+                Err(_) if whole || last.is_some() => {
+                    let gap = last.filter(|_| !whole).unwrap_or(&Gap::ReceivePending);
                     let missing = || Some(Cell::missing(None, gap.clone()));
-                    task.cells.iter_mut().for_each(|cell| *cell = missing());
-                    return;
+                    found.cells.iter_mut().filter(|cell| cell.is_none()).for_each(|cell| *cell = missing());
+                    return true;
                 }
                 Err(_) => {
                     wanted.extend(missed);
-                    return;
+                    return false;
                 }
             }
         }
         let pending = task.pending.clone().unwrap_or_default();
-        for (cell, column) in task.cells.iter_mut().zip(&capture.columns) {
+        let mut done = true;
+        for (cell, column) in found.cells.iter_mut().zip(&capture.columns) {
             if cell.is_some() {
                 continue;
             }
             let view = view().without(&pending);
             let mut evaluated =
                 column.evaluate(process, &capture.variables, task.frame_end, task.registers.as_ref(), &view);
-            let refused = |address| view.is_pending(address, 1);
+            let is_pending = |address: &u64| view.is_pending(*address, 1);
             replace(&mut evaluated.value, &|gap| match gap {
-                Gap::Unreadable(address) if refused(*address) => Some(Gap::ReceivePending),
+                Gap::Unreadable(address) if is_pending(address) => Some(Gap::ReceivePending),
                 _ => None,
             });
             let (whole, missed) = view.finish();
-            if whole || last {
+            if !whole && let Some(gap) = last {
+                replace(&mut evaluated.value, &|found| {
+                    matches!(found, Gap::Unreadable(_)).then(|| gap.clone())
+                });
+            }
+            if whole || last.is_some() {
                 *cell = Some(evaluated);
             } else {
                 wanted.extend(missed);
+                done = false;
             }
         }
+        done
     }
 
-    /// `whole`: there was time for everything.
-    pub(super) fn finish(mut self, process: &Process<'_>, captured: &mut Captured, whole: bool) {
-        let gap = if whole { Gap::Size } else { Gap::Budget };
-        let mut tasks = std::mem::take(&mut self.tasks);
-        for task in &mut tasks {
-            let open: Vec<bool> = task.cells.iter().map(Option::is_none).collect();
-            if open.contains(&true) {
-                self.evaluate_one(process, task, &mut Vec::new(), true);
-            }
-            for (cell, _) in task.cells.iter_mut().zip(open).filter(|(_, open)| *open) {
-                let unread = |found: &Gap| matches!(found, Gap::Unreadable(_)).then(|| gap.clone());
-                if let Some(cell) = cell {
-                    replace(&mut cell.value, &unread);
-                }
-            }
-        }
-        captured.left_out += self.left_out;
-        captured.rows.extend(tasks.into_iter().map(|task| Row {
-            table: task.site.captures[task.capture].table,
-            goid: self.standing[task.standing].g.goid,
-            depth: task.depth,
-            cells: task.cells.into_iter().flatten().collect(),
-        }));
+    /// The frames, and how many more there were.
+    pub(super) fn finish(self) -> (Vec<Found>, usize) {
+        (self.found, self.left_out)
+    }
+}
+
+impl Found {
+    pub(super) fn row(self) -> Row {
+        let capture = &self.site.captures[self.capture as usize];
+        let cells = if self.cells.is_empty() {
+            let missing = |column: &Column| match &self.refused {
+                Some(gap) => Some(Cell::missing(None, gap.clone())),
+                None => column.missing(self.has_registers),
+            };
+            capture.columns.iter().filter_map(missing).collect()
+        } else {
+            self.cells.into_iter().flatten().collect()
+        };
+        Row { table: capture.table, goid: self.goid, depth: self.depth, cells }
     }
 }
 

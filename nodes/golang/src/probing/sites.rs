@@ -15,7 +15,7 @@ use crate::runtime::Runtime;
 use crate::thread::Registers;
 use crate::unwind::PhysicalFrame;
 use crate::value::{DebugTypes, Facts, ProcessTypes, Reader};
-use crate::variable::FrameVariables;
+use crate::variable::{FrameVariables, Location, Role};
 
 use super::Order;
 use super::blocks::View;
@@ -43,10 +43,26 @@ pub(super) struct Capture {
     pub(super) columns: Vec<Column>,
 }
 
+impl Capture {
+    /// There is something to read.
+    pub(super) fn has_values(&self, has_registers: bool) -> bool {
+        self.columns.iter().any(|column| column.missing(has_registers).is_none())
+    }
+
+    /// What is known without reading; `None`: it has to be read.
+    pub(super) fn known(&self, has_registers: bool) -> Vec<Option<Cell>> {
+        self.columns.iter().map(|column| column.missing(has_registers)).collect()
+    }
+}
+
 /// One expression, for one function.
 pub(super) struct Column {
     of: Option<Rc<str>>,
     plan: Result<Plan, Gap>,
+    /// Why no frame at the site has a value, whatever memory holds.
+    nowhere: Option<Gap>,
+    /// It is in a register: in frames whose registers are not known there is no value.
+    in_register: bool,
 }
 
 pub(super) struct Sites<'a> {
@@ -192,14 +208,14 @@ impl<'a> Sites<'a> {
                             })
                         }
                     };
-                    columns.push(Column::new(plan));
+                    columns.push(Column::new(plan, &variables));
                 }
                 (wanted.iter().map(|column| column.name.clone()).collect(), columns)
             }
             (None, Some(_)) => (Vec::new(), Vec::new()),
             (None, None) => default_columns(&variables.variables, &types)
                 .into_iter()
-                .map(|(name, plan)| (name, Column::new(Ok(plan))))
+                .map(|(name, plan)| (name, Column::new(Ok(plan), &variables)))
                 .unzip(),
         };
         let table = self.table(Table { probe: probe.name.clone(), columns: names });
@@ -228,8 +244,18 @@ impl<'a> Process<'a> {
         let debug = self.debug.as_ref().map_err(Gap::clone)?;
         // Addresses of the file.
         let text = self.runtime.text.wrapping_sub(self.runtime.bias);
-        let evidence = self.runtime.functions.evidence(&frame.function, frame.call_pc, text);
-        debug.variables(text.wrapping_add(frame.call_pc), &evidence)
+        let executable = &self.runtime.build.identity.executable;
+        let evidence = self.runtime.functions.evidence(&frame.function, frame.call_pc, text, executable);
+        let mut frames = debug.variables(text.wrapping_add(frame.call_pc), &evidence)?;
+        // Debug information does not say which instruction stores an argument to its slot. At a call it has been done.
+        let runs = frame.call_pc == frame.pc;
+        if let Some(function) = frames.last_mut().filter(|_| runs) {
+            let arguments = function.variables.iter_mut().filter(|v| v.role == Role::Argument);
+            for argument in arguments.filter(|v| matches!(v.location, Location::Frame(_))) {
+                argument.location = Location::Missing(Gap::SlotNotLive);
+            }
+        }
+        Ok(frames)
     }
 }
 
@@ -239,9 +265,23 @@ fn same(of_debug: &str, of_table: &str) -> bool {
 }
 
 impl Column {
-    fn new(plan: Result<Plan, Gap>) -> Self {
+    fn new(plan: Result<Plan, Gap>, variables: &FrameVariables) -> Self {
         let of = plan.as_ref().ok().and_then(Plan::type_name).map(Rc::from);
-        Column { of, plan }
+        let begins_at = plan.as_ref().ok().and_then(Plan::variable);
+        let variable = begins_at.and_then(|name| variables.variables.iter().find(|v| v.name == name));
+        let nowhere = match (&plan, variable.map(|v| &v.location)) {
+            (Err(gap), _) | (_, Some(Location::Missing(gap))) => Some(gap.clone()),
+            _ => None,
+        };
+        let in_register = matches!(variable.map(|v| &v.location), Some(Location::Register(_)));
+        Column { of, plan, nowhere, in_register }
+    }
+
+    /// What is known of a frame's value without looking.
+    pub(super) fn missing(&self, has_registers: bool) -> Option<Cell> {
+        let in_register = (self.in_register && !has_registers).then_some(&Gap::InRegister);
+        let gap = self.nowhere.as_ref().or(in_register)?;
+        Some(Cell::missing(self.of.clone(), gap.clone()))
     }
 
     pub(super) fn evaluate(

@@ -45,7 +45,8 @@ impl Reader<'_> {
         Ok(header)
     }
 
-    /// As `len` says: the channel of a timer is made to look unbuffered.
+    /// As `len` says: the channel of a timer is made to look unbuffered. (GODEBUG=asynctimerchan=1 lets the runtime know nothing
+    /// of the timer, so that the field is nil; asynctimerchan=2, with which `len` would say more, is for Go's own debugging.)
     //
     // @go source runtime.chanlen (1.23..)
     pub(super) fn channel_length(&self, address: u64, element: TypeRef) -> Result<u64, Gap> {

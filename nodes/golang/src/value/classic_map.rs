@@ -109,20 +109,23 @@ impl Reader<'_> {
         if count == 0 {
             return Ok(search.slots);
         }
-        // Entries of one bucket, on average.
-        let load = (count >> logarithm).clamp(1, BUCKET_SLOTS);
         if old != 0 {
             let same = flags & SAME_SIZE_GROW != 0;
             let Some(old_logarithm) = logarithm.checked_sub(u64::from(!same)) else {
                 return Err(Gap::Implausible("a map that grows from nothing".into()));
             };
-            self.buckets(old, 1 << old_logarithm, true, load, &mut search);
+            self.buckets(old, 1 << old_logarithm, true, count, &mut search);
         }
-        self.buckets(buckets, 1 << logarithm, false, load, &mut search);
+        self.buckets(buckets, 1 << logarithm, false, count, &mut search);
         Ok(search.slots)
     }
 
-    fn buckets(&self, array: u64, count: u64, are_old: bool, load: u64, search: &mut Search) {
+    /// `entries`: of the whole map.
+    fn buckets(&self, array: u64, count: u64, are_old: bool, entries: u64, search: &mut Search) {
+        let on_average = |buckets: u64| {
+            let entries = u128::from(entries) * u128::from(buckets) / u128::from(count);
+            u64::try_from(entries).unwrap_or(u64::MAX).max(1)
+        };
         let size = search.bucket.size();
         let run = (RUN_BYTES / size).max(1);
         let mut at = 0;
@@ -137,7 +140,7 @@ impl Reader<'_> {
             let buffer = match self.read_uncounted(address, here * size) {
                 Ok(buffer) => buffer,
                 Err(gap) => {
-                    search.fail(gap, here * load);
+                    search.fail(gap, on_average(here));
                     continue;
                 }
             };
@@ -147,7 +150,7 @@ impl Reader<'_> {
                     // Its entries are in the new buckets.
                     Ok(bytes) if are_old && bytes.first().is_some_and(|top| EVACUATED.contains(top)) => {}
                     Ok(bytes) => self.bucket_chain(bytes, address.wrapping_add(i * size), search),
-                    Err(gap) => search.fail(gap, load),
+                    Err(gap) => search.fail(gap, on_average(1)),
                 }
             }
         }

@@ -181,6 +181,9 @@ pub(super) struct Descriptors<'a> {
 impl Descriptors<'_> {
     /// The type that is described at an address.
     pub(super) fn get(&self, address: u64) -> Result<Type, Gap> {
+        // All that is asked for below: where it is missing, one who notes what was missed brings it in one round.
+        const WHOLE_BYTES: usize = 160;
+        let _ = self.memory.read_bytes(address, WHOLE_BYTES);
         let head = Head::read(self.memory, address, self.minor)?;
         let shape = self.shape(address, &head)?;
         let name = self.name(address, &head, &mut HashMap::new(), NAME_DEPTH_MAX)?;
@@ -259,6 +262,9 @@ impl Descriptors<'_> {
             return Ok((String::new(), false));
         }
         let unreadable = |_| Gap::Unreadable(address);
+        // As in `get`.
+        const USUAL_BYTES: usize = 64;
+        let _ = self.memory.read_bytes(address, USUAL_BYTES);
         let mut flags = [0];
         self.memory.read(address, &mut flags).map_err(unreadable)?;
         let (mut length, mut at) = (0, address.wrapping_add(1));

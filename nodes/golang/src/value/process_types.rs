@@ -1,8 +1,10 @@
 //! The types of one process: from debug information where there is some, from the runtime's own descriptions otherwise.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::dwarf::DebugInfo;
 use crate::gap::Gap;
@@ -11,7 +13,7 @@ use crate::types::{Type, TypeRef, Types};
 use crate::value::descriptor::Descriptors;
 use crate::value::facts::{Facts, Maps};
 
-/// Types that were read from descriptors and are kept at a time.
+/// Types that are kept at a time.
 const KNOWN_MAX: usize = 1 << 14;
 
 /// Types as debug information describes them.
@@ -49,7 +51,9 @@ impl DebugTypes for DebugInfo {
 pub struct ProcessTypes<'a> {
     debug: Option<&'a dyn DebugTypes>,
     descriptors: Descriptors<'a>,
-    known: RefCell<HashMap<u64, Arc<Type>>>,
+    known: RefCell<FxHashMap<TypeRef, Arc<Type>>>,
+    /// What descriptors at these addresses describe.
+    described: RefCell<FxHashMap<u64, TypeRef>>,
 }
 
 impl<'a> ProcessTypes<'a> {
@@ -62,30 +66,47 @@ impl<'a> ProcessTypes<'a> {
             types: facts.types,
             types_end: facts.types_end,
         };
-        ProcessTypes { debug, descriptors, known: RefCell::default() }
+        ProcessTypes { debug, descriptors, known: RefCell::default(), described: RefCell::default() }
     }
 
-    fn described(&self, address: u64) -> Result<Arc<Type>, Gap> {
-        if let Some(found) = self.known.borrow().get(&address) {
-            return Ok(found.clone());
+    fn find_described(&self, address: u64) -> Result<TypeRef, Gap> {
+        let Descriptors { types, types_end, .. } = self.descriptors;
+        let in_program = (types..types_end).contains(&address);
+        let debug = self.debug.filter(|_| in_program);
+        if let Some(of) = debug.map(|debug| debug.by_runtime_offset(address - types)).transpose()?.flatten() {
+            return Ok(of);
         }
-        let found = Arc::new(self.descriptors.get(address)?);
-        let mut known = self.known.borrow_mut();
-        if known.len() >= KNOWN_MAX {
-            known.clear();
-        }
-        known.insert(address, found.clone());
-        Ok(found)
+        let of = TypeRef::Runtime(address);
+        self.get(of)?;
+        Ok(of)
     }
+}
+
+/// What was found, kept: only what was found, as memory that is missing may come.
+fn kept<K: Copy + Eq + Hash, V: Clone>(
+    known: &RefCell<FxHashMap<K, V>>,
+    key: K,
+    find: impl FnOnce() -> Result<V, Gap>,
+) -> Result<V, Gap> {
+    if let Some(found) = known.borrow().get(&key) {
+        return Ok(found.clone());
+    }
+    let found = find()?;
+    let mut known = known.borrow_mut();
+    if known.len() >= KNOWN_MAX {
+        known.clear();
+    }
+    known.insert(key, found.clone());
+    Ok(found)
 }
 
 impl Types for ProcessTypes<'_> {
     fn get(&self, of: TypeRef) -> Result<Arc<Type>, Gap> {
-        match (of, self.debug) {
-            (TypeRef::Runtime(address), _) => self.described(address),
+        kept(&self.known, of, || match (of, self.debug) {
+            (TypeRef::Runtime(address), _) => self.descriptors.get(address).map(Arc::new),
             (TypeRef::Debug(_), Some(debug)) => debug.get(of),
             (TypeRef::Debug(_), None) => Err(Gap::NoDebugInfo),
-        }
+        })
     }
 
     fn by_name(&self, name: &str) -> Result<Option<TypeRef>, Gap> {
@@ -95,14 +116,7 @@ impl Types for ProcessTypes<'_> {
     /// One that debug information does not have is described by its descriptor: the linker leaves out what no variable
     /// mentions, and what `reflect` makes at run time it cannot know.
     fn by_descriptor(&self, address: u64) -> Result<TypeRef, Gap> {
-        let Descriptors { types, types_end, .. } = self.descriptors;
-        let in_program = (types..types_end).contains(&address);
-        let debug = self.debug.filter(|_| in_program);
-        if let Some(of) = debug.map(|debug| debug.by_runtime_offset(address - types)).transpose()?.flatten() {
-            return Ok(of);
-        }
-        self.described(address)?;
-        Ok(TypeRef::Runtime(address))
+        kept(&self.described, address, || self.find_described(address))
     }
 
     fn similar(&self, name: &str) -> Vec<String> {

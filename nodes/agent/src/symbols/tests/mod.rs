@@ -91,7 +91,8 @@ impl Host {
     fn ask_as(&self, symbols: &Symbols, build_id: &str) -> Result<Sections, Missing> {
         let path = self.path("bin/program");
         let executable = File::open(&path).unwrap();
-        symbols.sections(&Wanted { build_id, executable: &executable, path: Some(&path), pid: None })
+        let wanted = Wanted { build_id, executable: &executable, path: Some(&path), pid: None };
+        symbols.sections(&wanted, symbols.patience())
     }
 
     /// What a user does with a file.

@@ -1,0 +1,294 @@
+//! Whether a stack slot still holds what debug information says it does: read off the function's code.
+//!
+//! The compiler notes where a value was stored, and when the variable moves. It does not note two things
+//! (cmd/compile/internal/ssa/debug.go):
+//!
+//! * that another value was stored to the same slot, since nobody reads the variable any more (`stackalloc.go` shares
+//!   spill slots, and `processValue` forgets registers that are overwritten, but no slots);
+//! * that the variable was assigned a value that is kept nowhere, such as a constant.
+//!
+//! So a slot is believed if nothing is stored to it wherever it is said to hold the variable, and if it is read after the
+//! instruction in question, before it is written: then what was stored is still of use.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
+
+/// Of one function; of longer ones nothing is believed.
+const CODE_BYTES_MAX: usize = 1 << 20;
+
+/// What the code of one function does with its stack slots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackSlots {
+    /// By address. Empty: the code is not understood.
+    steps: Arc<[Step]>,
+}
+
+/// One instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Step {
+    start: u64,
+    end: u64,
+    is_call: bool,
+    /// The instruction behind it may come next.
+    goes_on: bool,
+    target: Option<u64>,
+    access: Option<Access>,
+}
+
+/// Of memory at an offset from the canonical frame address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Access {
+    offset: i64,
+    length: u64,
+    reads: bool,
+    writes: bool,
+}
+
+impl Access {
+    fn overlaps(&self, offset: i64, length: u64) -> bool {
+        let end = |at: i64, length: u64| i128::from(at) + i128::from(length);
+        i128::from(self.offset) < end(offset, length) && i128::from(offset) < end(self.offset, self.length)
+    }
+
+    fn covers(&self, offset: i64, length: u64) -> bool {
+        let end = |at: i64, length: u64| i128::from(at) + i128::from(length);
+        self.offset <= offset && end(offset, length) <= end(self.offset, self.length)
+    }
+}
+
+impl StackSlots {
+    /// Code that is not looked into.
+    pub(crate) fn unknown() -> Self {
+        StackSlots { steps: Arc::new([]) }
+    }
+
+    /// `code` begins at `pc`; `pushed`: how many bytes the function has pushed at an address, without the return address;
+    /// `returns`: whether a called function does.
+    pub(crate) fn amd64(
+        code: &[u8],
+        pc: u64,
+        pushed: impl Fn(u64) -> Option<u64>,
+        returns: impl Fn(u64) -> bool,
+    ) -> Self {
+        if code.len() > CODE_BYTES_MAX {
+            return StackSlots::unknown();
+        }
+        let mut steps = Vec::with_capacity(code.len() / 4);
+        for instruction in Decoder::with_ip(64, code, pc, DecoderOptions::NONE) {
+            let access = access(&instruction, &pushed);
+            let (false, Ok(access)) = (instruction.is_invalid(), access) else {
+                return StackSlots::unknown();
+            };
+            steps.push(step(&instruction, access, &returns));
+        }
+        StackSlots { steps: steps.into() }
+    }
+
+    /// Whether the slot at `offset`, which is said to hold a variable in the ranges `claimed`, does so when the instruction
+    /// at `pc` is executed; a call has been made by then.
+    pub(crate) fn hold(&self, pc: u64, offset: i64, length: u64, claimed: &[Range<u64>]) -> bool {
+        self.keep(pc, offset, length, claimed)
+            && self.at(pc).is_some_and(|at| self.is_read_behind(at, pc, offset, length))
+    }
+
+    /// Whether nothing else has been stored there: enough for what is assigned once.
+    pub(crate) fn keep(&self, pc: u64, offset: i64, length: u64, claimed: &[Range<u64>]) -> bool {
+        self.at(pc).is_some() && !self.is_stored_to(offset, length, claimed)
+    }
+
+    /// The instruction that `pc` is in.
+    fn at(&self, pc: u64) -> Option<usize> {
+        let at = self.steps.partition_point(|step| step.end <= pc);
+        self.steps.get(at).filter(|step| step.start <= pc).map(|_| at)
+    }
+
+    fn is_stored_to(&self, offset: i64, length: u64, claimed: &[Range<u64>]) -> bool {
+        claimed.iter().any(|range| {
+            let first = self.steps.partition_point(|step| step.start < range.start);
+            let within = self.steps[first..].iter().take_while(|step| step.start < range.end);
+            within
+                .filter_map(|step| step.access)
+                .any(|access| access.writes && access.overlaps(offset, length))
+        })
+    }
+
+    /// On some way from here on, before it is written.
+    fn is_read_behind(&self, at: usize, pc: u64, offset: i64, length: u64) -> bool {
+        let here = &self.steps[at];
+        let mut open = vec![if here.is_call || here.start < pc { at + 1 } else { at }];
+        let mut seen = HashSet::new();
+        while let Some(index) = open.pop() {
+            let Some(step) = self.steps.get(index).filter(|_| seen.insert(index)) else { continue };
+            if let Some(access) = step.access.filter(|access| access.overlaps(offset, length)) {
+                if access.reads {
+                    return true;
+                }
+                if access.writes && access.covers(offset, length) {
+                    continue;
+                }
+            }
+            if step.goes_on {
+                open.push(index + 1);
+            }
+            open.extend(step.target.and_then(|target| self.at(target)));
+        }
+        false
+    }
+}
+
+fn step(instruction: &Instruction, access: Option<Access>, returns: impl Fn(u64) -> bool) -> Step {
+    let mnemonic = instruction.mnemonic();
+    let is_branch = instruction.op_count() > 0 && instruction.op0_kind() == OpKind::NearBranch64;
+    let target = is_branch.then(|| instruction.near_branch_target());
+    let is_call = mnemonic == Mnemonic::Call;
+    let goes_on = match mnemonic {
+        // Where a jump through a table leads to is not known: nothing is read there.
+        Mnemonic::Jmp | Mnemonic::Ret | Mnemonic::Ud2 | Mnemonic::Int3 | Mnemonic::Hlt => false,
+        Mnemonic::Call => target.is_none_or(returns),
+        _ => true,
+    };
+    Step {
+        start: instruction.ip(),
+        end: instruction.next_ip(),
+        is_call,
+        goes_on,
+        target: target.filter(|_| !is_call),
+        access,
+    }
+}
+
+/// What an instruction does in the function's own frame; the error is an instruction that is not understood.
+fn access(instruction: &Instruction, pushed: impl Fn(u64) -> Option<u64>) -> Result<Option<Access>, ()> {
+    let is_memory = |operand: &u32| instruction.op_kind(*operand) == OpKind::Memory;
+    let Some(operand) = (0..instruction.op_count()).find(is_memory) else { return Ok(None) };
+    if instruction.memory_base() != Register::RSP {
+        return Ok(None);
+    }
+    let pushed = pushed(instruction.ip()).ok_or(())?;
+    let displacement = instruction.memory_displacement64().cast_signed();
+    // The return address lies above what was pushed, the canonical frame address above that.
+    let above = i64::try_from(pushed).map_err(|_| ())?.checked_add(8).ok_or(())?;
+    let offset = displacement.checked_sub(above).ok_or(())?;
+    // An element that is chosen by a register may be any from there on.
+    let is_indexed = instruction.memory_index() != Register::None;
+    let (reads, writes) = match instruction.mnemonic() {
+        // The address is taken: whoever has it may read.
+        Mnemonic::Lea => (true, false),
+        _ if operand > 0 => (true, false),
+        mnemonic if is_store(mnemonic) => (false, true),
+        Mnemonic::Cmp | Mnemonic::Test | Mnemonic::Call | Mnemonic::Jmp | Mnemonic::Bt | Mnemonic::Push => {
+            (true, false)
+        }
+        Mnemonic::Ucomisd | Mnemonic::Ucomiss | Mnemonic::Nop | Mnemonic::Prefetcht0 => (true, false),
+        _ => (true, true),
+    };
+    let length = match (is_indexed, instruction.mnemonic()) {
+        (true, _) => above.unsigned_abs(),
+        (false, Mnemonic::Lea) => 1,
+        (false, _) => instruction.memory_size().size() as u64,
+    };
+    Ok(Some(Access { offset, length: length.max(1), reads, writes }))
+}
+
+/// Instructions that overwrite their operand in memory, and do not read it. SETcc has many names.
+fn is_store(mnemonic: Mnemonic) -> bool {
+    matches!(
+        mnemonic,
+        Mnemonic::Mov
+            | Mnemonic::Movd
+            | Mnemonic::Movq
+            | Mnemonic::Movss
+            | Mnemonic::Movsd
+            | Mnemonic::Movups
+            | Mnemonic::Movupd
+            | Mnemonic::Movaps
+            | Mnemonic::Movdqu
+            | Mnemonic::Movdqa
+            | Mnemonic::Vmovdqu
+            | Mnemonic::Vmovdqa
+            | Mnemonic::Vmovups
+            | Mnemonic::Vmovaps
+            | Mnemonic::Vmovdqu8
+            | Mnemonic::Vmovdqu64
+            | Mnemonic::Seta
+            | Mnemonic::Setae
+            | Mnemonic::Setb
+            | Mnemonic::Setbe
+            | Mnemonic::Sete
+            | Mnemonic::Setne
+            | Mnemonic::Setg
+            | Mnemonic::Setge
+            | Mnemonic::Setl
+            | Mnemonic::Setle
+            | Mnemonic::Sets
+            | Mnemonic::Setns
+            | Mnemonic::Setp
+            | Mnemonic::Setnp
+            | Mnemonic::Seto
+            | Mnemonic::Setno
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // sub rsp, 0x28; mov [rsp+0x18], rax; call +0; mov rcx, [rsp+0x18]; mov [rsp+0x18], rcx; call +0; add rsp, 0x28; ret.
+    const CODE: [u8; 34] = [
+        0x48, 0x83, 0xec, 0x28, // 0
+        0x48, 0x89, 0x44, 0x24, 0x18, // 4
+        0xe8, 0, 0, 0, 0, // 9
+        0x48, 0x8b, 0x4c, 0x24, 0x18, // 14
+        0x48, 0x89, 0x4c, 0x24, 0x18, // 19
+        0xe8, 0, 0, 0, 0, // 24
+        0x48, 0x83, 0xc4, 0x28, // 29
+        0xc3, // 33
+    ];
+    /// 0x18 above the stack pointer, 0x28 pushed, and the return address.
+    const SLOT: i64 = 0x18 - 0x28 - 8;
+
+    fn slots(code: &[u8]) -> StackSlots {
+        let pushed = |pc: u64| Some(if (0x1004..=0x1020).contains(&pc) { 0x28 } else { 0 });
+        StackSlots::amd64(code, 0x1000, pushed, |_| true)
+    }
+
+    #[test]
+    fn a_slot_holds_until_something_else_is_stored_there() {
+        let slots = slots(&CODE);
+        let first_call = 0x100d;
+        assert!(slots.hold(first_call, SLOT, 8, std::slice::from_ref(&(0x1009..0x1013))));
+        assert!(
+            !slots.hold(first_call, SLOT, 8, std::slice::from_ref(&(0x1009..0x1022))),
+            "stored to within the range"
+        );
+        assert!(slots.hold(first_call, SLOT, 8, &[0x1009..0x1013, 0x1018..0x1022]));
+        assert!(!slots.hold(first_call, SLOT - 8, 8, std::slice::from_ref(&(0x1009..0x1013))), "never read");
+        assert!(
+            slots.hold(first_call, SLOT + 4, 4, std::slice::from_ref(&(0x1009..0x1013))),
+            "read as part of another"
+        );
+        assert!(!slots.hold(0x101c, SLOT, 8, std::slice::from_ref(&(0x1018..0x1022))), "never read again");
+    }
+
+    #[test]
+    fn ways_are_followed() {
+        // jne +5; jmp -4 (to itself's middle is no instruction); mov rcx, [rsp+0x18]; ret
+        let reads = [0x48, 0x8b, 0x4c, 0x24, 0x18, 0xc3];
+        let jump = [&[0x75, 0x01, 0xc3][..], &reads].concat();
+        let read_on_one_way = slots(&jump);
+        let offset = 0x18 - 8;
+        assert!(read_on_one_way.hold(0x1000, offset, 8, &[]));
+        let returned = [&[0x90, 0xc3][..], &reads].concat();
+        assert!(!slots(&returned).hold(0x1000, offset, 8, &[]), "behind a return");
+    }
+
+    #[test]
+    fn what_is_not_understood_is_not_believed() {
+        assert!(!StackSlots::unknown().hold(0x1000, 0, 8, &[]));
+        assert!(!slots(&[0x06, 0x90]).hold(0x1001, 0, 8, &[]));
+        assert!(!slots(&CODE).hold(0x5000, SLOT, 8, &[]));
+    }
+}
