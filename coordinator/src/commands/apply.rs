@@ -4,14 +4,16 @@
 //! "not_captured": [the probes of which the snapshot has no table]}`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
 use super::failure::of_read;
+use super::interrupt::Interrupt;
 use super::output::{self, Column};
+use super::probe_files::Part;
 use super::{Class, Done, Failure, probe_files, snapshot};
 use crate::store::apply::{self, Applied, ApplyError};
 
@@ -43,27 +45,13 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
         let remedy = "probes are captured by `stillframe snapshot --probes`; a snapshot has none afterwards";
         return Err(Failure::new(Class::Usage, message, remedy).into());
     }
-    let applied = apply::apply(&arguments.file, &set, arguments.timeout).map_err(|error| match error {
-        ApplyError::Set(errors) => {
-            let message = probe_files::lines(&errors, std::slice::from_ref(&part));
-            Failure::new(Class::Usage, message, "correct the probe set; the snapshot is as it was").into()
-        }
-        ApplyError::Limit(errors) => {
-            let message = probe_files::lines(&errors, std::slice::from_ref(&part));
-            let remedy = "have the SQL select less, or allow more with --timeout; the snapshot is as it was";
-            Failure::new(Class::Limit, message, remedy).into()
-        }
-        ApplyError::Read(error) => of_read(error),
-        ApplyError::Write(error) => Failure::from(error).into(),
-        ApplyError::InUse { .. } => {
-            let remedy = "wait for it, or open the file once with sqlite3, which completes it";
-            Failure::new(Class::BadFile, error.to_string(), remedy).into()
-        }
-        ApplyError::Foreign { .. } => {
-            let remedy = "give a file that `stillframe snapshot` has written";
-            Failure::new(Class::BadFile, error.to_string(), remedy).into()
-        }
-    })?;
+    // While there is one thread.
+    let interrupt = Interrupt::install()?;
+    let copying = |copy: &Path| interrupt.delete(copy);
+    let ready = apply::apply(&arguments.file, &set, arguments.timeout, copying);
+    let applied = ready
+        .and_then(|ready| interrupt.publish(|| ready.publish()))
+        .map_err(|error| failure(error, &part))?;
     report(&applied, arguments, json)?;
     if !applied.not_captured.is_empty() {
         let probes = applied.not_captured.join(", ");
@@ -73,6 +61,32 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
         output::say("[[redact]] is for captures: nothing was removed from this snapshot");
     }
     Ok(Done::Whole)
+}
+
+fn failure(error: ApplyError, part: &Part) -> anyhow::Error {
+    let (class, message, remedy) = match error {
+        ApplyError::Set(errors) => (
+            Class::Usage,
+            probe_files::lines(&errors, std::slice::from_ref(part)),
+            "correct the probe set; the snapshot is as it was",
+        ),
+        ApplyError::Limit(errors) => (
+            Class::Limit,
+            probe_files::lines(&errors, std::slice::from_ref(part)),
+            "have the SQL select less, or allow more with --timeout; the snapshot is as it was",
+        ),
+        ApplyError::Read(error) => return of_read(error),
+        ApplyError::Write(error) => return Failure::from(error).into(),
+        ApplyError::InUse { .. } => (
+            Class::BadFile,
+            error.to_string(),
+            "wait for it, or open the file once with sqlite3, which completes it",
+        ),
+        ApplyError::Foreign { .. } => {
+            (Class::BadFile, error.to_string(), "give a file that `stillframe snapshot` has written")
+        }
+    };
+    Failure::new(class, message, remedy).into()
 }
 
 fn report(applied: &Applied, arguments: &Arguments, json: bool) -> anyhow::Result<()> {

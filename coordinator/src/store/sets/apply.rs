@@ -44,20 +44,41 @@ pub enum ApplyError {
     Limit(SetErrors),
 }
 
-/// Adds what `set` makes by SQL within `time_max`.
-pub fn apply(file: &Path, set: &Outline, time_max: Duration) -> Result<Applied, ApplyError> {
+/// A copy that has everything, and waits for its name.
+pub struct Ready {
+    temporary: TempPath,
+    file: PathBuf,
+    made: Vec<Made>,
+    not_captured: Vec<String>,
+}
+
+impl Ready {
+    pub fn publish(self) -> Result<Applied, ApplyError> {
+        let Ready { temporary, file, made, not_captured } = self;
+        let bytes = publish(temporary, &file, Existing::Replace)?;
+        Ok(Applied { made, not_captured, bytes })
+    }
+}
+
+/// Adds what `set` makes by SQL, within `time_max`, to a copy; `copying` is told where that is before it is filled.
+pub fn apply(
+    file: &Path,
+    set: &Outline,
+    time_max: Duration,
+    copying: impl FnOnce(&Path),
+) -> Result<Ready, ApplyError> {
     let unreadable = |source| ReadError::Open { path: file.to_owned(), source };
     // A symbolic link stays one, and what it leads to is replaced.
-    let file = &file.canonicalize().map_err(unreadable)?;
-    let snapshot = Snapshot::open(file)?;
+    let file = file.canonicalize().map_err(unreadable)?;
+    let snapshot = Snapshot::open(&file)?;
     let probes = snapshot.read(|connection| {
         connection.query_row("select probes from snapshot", [], |row| row.get::<_, Option<String>>(0))
     })?;
     drop(snapshot);
-    refuse_in_use(file)?;
-    let temporary = copy(file)?;
-    let mut connection = open(&temporary, file)?;
-    let failed = |source| WriteError::of_database(file, source);
+    refuse_in_use(&file)?;
+    let temporary = copy(&file, copying)?;
+    let mut connection = open(&temporary, &file)?;
+    let failed = |source| WriteError::of_database(&file, source);
     connection.execute_batch("begin").map_err(failed)?;
     complete_schema(&connection).map_err(failed)?;
     // Text of a file proves nothing; it only says which columns were addresses.
@@ -73,11 +94,10 @@ pub fn apply(file: &Path, set: &Outline, time_max: Duration) -> Result<Applied, 
     let finding: String =
         connection.query_row("pragma quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
     if finding != "ok" {
-        return Err(WriteError::Check { path: file.to_owned(), finding }.into());
+        return Err(WriteError::Check { path: file, finding }.into());
     }
     connection.close().map_err(|(_, source)| failed(source))?;
-    let bytes = publish(temporary, file, Existing::Replace)?;
-    Ok(Applied { made: outcome.made, not_captured, bytes })
+    Ok(Ready { temporary, file, made: outcome.made, not_captured })
 }
 
 /// What SQLite leaves beside a file while it is written.
@@ -94,7 +114,7 @@ fn refuse_in_use(file: &Path) -> Result<(), ApplyError> {
 }
 
 /// With the permissions of the original.
-fn copy(file: &Path) -> Result<TempPath, ApplyError> {
+fn copy(file: &Path, copying: impl FnOnce(&Path)) -> Result<TempPath, ApplyError> {
     let unreadable = |source| ReadError::Open { path: file.to_owned(), source };
     let unwritable = |source| WriteError::of_file(file, source);
     let mut original = File::open(file).map_err(unreadable)?;
@@ -104,6 +124,7 @@ fn copy(file: &Path) -> Result<TempPath, ApplyError> {
         .suffix(".partial")
         .tempfile_in(folder_of(file))
         .map_err(unwritable)?;
+    copying(temporary.path());
     io::copy(&mut original, temporary.as_file_mut()).map_err(unwritable)?;
     temporary.as_file().set_permissions(permissions).map_err(unwritable)?;
     Ok(temporary.into_temp_path())

@@ -10,8 +10,8 @@ use stillframe_wire::facts::{Cell, CellValue, ProbeRow, ProbeTable, ProcessFacts
 
 use super::values::writer;
 use super::{Summary, TempDir, files_in, rows, synthetic};
-use crate::probe_sets::{check, outline};
-use crate::store::apply::{Applied, ApplyError, apply};
+use crate::probe_sets::{Outline, check, outline};
+use crate::store::apply::{self, Applied, ApplyError};
 use crate::store::sets::{Budget, derive};
 
 const TIME: Duration = Duration::from_secs(60);
@@ -179,6 +179,10 @@ fn a_snapshot_has_what_its_sets_make() {
     assert!(summary.complete);
     assert_eq!(rows(&summary.path, "select count(*) from gaps where what = 'probe set'"), ["0"]);
     assert_derived(&summary.path);
+}
+
+fn apply(path: &Path, set: &Outline, time_max: Duration) -> Result<Applied, ApplyError> {
+    apply::apply(path, set, time_max, |_| ())?.publish()
 }
 
 fn apply_text(path: &Path, text: &str) -> Result<Applied, ApplyError> {
