@@ -430,7 +430,7 @@ fn columns_that_only_the_capture_knows_are_no_mistakes() {
                [[link]]\nname = 'l'\nfrom = 'probe_open(req)'\nto = 'more(req)'\n";
     check(set).unwrap();
     for (good, bad, message) in [
-        ("req * 2", "req * ", "incomplete input"),
+        ("req * 2", "req * ", "syntax error"),
         ("from probe_open", "from probe_opn", "no such table: probe_opn"),
         ("select req from probe_open", "select goidd from goroutines", "no such column: goidd"),
         ("to = 'more(req)'", "to = 'goroutines(req)'", "no such column: req"),
