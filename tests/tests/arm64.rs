@@ -244,7 +244,9 @@ fn emulated_programs_agree_with_go() {
                 NOT_COMPARED_SYSTEM_MAX,
             ),
         ];
-        for (text, comparison, not_compared_max) in comparisons {
+        for (text, mut comparison, not_compared_max) in comparisons {
+            // It sleeps for milliseconds: an emulated program is so slow that it wakes up while the text is printed.
+            comparison.differences.retain(|difference| !difference.contains("runtime.bgscavenge"));
             rows.push(row![
                 program.version,
                 program.kind,

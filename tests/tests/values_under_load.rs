@@ -67,7 +67,7 @@ capture = [{ as = "request", expr = "m.Service" }]
 name = "grpc_streaming"
 function = "google.golang.org/grpc.(*Server).processStreamingRPC"
 capture = [
-  { as = "sent", expr = 'ctx.Value(metadata.rawMD).md["x-request"][0]' },
+  { as = "sent", expr = 'ctx.Value(metadata.mdIncomingKey).(metadata.MD)["x-request"][0]' },
   { as = "method", expr = "stream.method" },
 ]
 

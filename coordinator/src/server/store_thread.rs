@@ -92,13 +92,12 @@ fn run(order: FileOrder, clock: Clock, mut notify: Notify, tasks: &Receiver<(Sto
 fn remedy(error: &WriteError) -> &'static str {
     match error {
         WriteError::Full { .. } => "make space there and where temporary files go (TMPDIR)",
-        WriteError::Exists { .. }
-        | WriteError::Output { .. }
-        | WriteError::Database { .. }
-        | WriteError::Spoiled { .. } => {
+        WriteError::Output { .. } | WriteError::Database { .. } | WriteError::Spoiled { .. } => {
             "see that its folder can be written to, and that the file system is healthy"
         }
-        WriteError::Check { .. }
+        // Only who names the file can meet another one there.
+        WriteError::Exists { .. }
+        | WriteError::Check { .. }
         | WriteError::BadFacts { .. }
         | WriteError::Probes { .. }
         | WriteError::Misuse { .. } => error.remedy(),

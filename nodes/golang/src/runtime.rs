@@ -68,9 +68,6 @@ impl<'b> Runtime<'b> {
             return Err(OtherProgram("its text is shorter than its function table"));
         }
         let (types, types_end) = (field(layout.types)?, field(layout.etypes)?);
-        if types > types_end {
-            return Err(OtherProgram("its types end before they begin"));
-        }
         let mut plugins = Plugins::read(memory, field(layout.next)?, layout, text, build.minor);
         plugins.add_to(&mut functions);
         let missing = missing(build, memory, bias, plugins);
@@ -91,6 +88,9 @@ impl<'b> Runtime<'b> {
             version: build.identity.info.version.to_string(),
             reason: reason.to_string(),
         })?;
+        if types > types_end {
+            return Err(OtherProgram("its types end before they begin"));
+        }
         runtime.threads_unknown = check_threads(&runtime, memory).err().map(|reason| reason.to_string());
         Ok(runtime)
     }

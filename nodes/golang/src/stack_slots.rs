@@ -7,8 +7,8 @@
 //!   spill slots, and `processValue` forgets registers that are overwritten, but no slots);
 //! * that the variable was assigned a value that is kept nowhere, such as a constant.
 //!
-//! So a slot is believed if nothing is stored to it wherever it is said to hold the variable, and if it is read after the
-//! instruction in question, before it is written: then what was stored is still of use.
+//! So a slot is believed if nothing is stored to it on any way from where it began to hold the variable, and if it is read
+//! after the instruction in question, before it is written: then what was stored is still of use.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -24,6 +24,8 @@ const CODE_BYTES_MAX: usize = 1 << 20;
 pub struct StackSlots {
     /// By address. Empty: the code is not understood.
     steps: Arc<[Step]>,
+    /// Where jumps lead to and where they stand, as indices into `steps`; ascending.
+    jumps: Arc<[(u32, u32)]>,
 }
 
 /// One instruction.
@@ -34,6 +36,7 @@ struct Step {
     is_call: bool,
     /// The instruction behind it may come next.
     goes_on: bool,
+    does_nothing: bool,
     target: Option<u64>,
     access: Option<Access>,
 }
@@ -62,7 +65,7 @@ impl Access {
 impl StackSlots {
     /// Code that is not looked into.
     pub(crate) fn unknown() -> Self {
-        StackSlots { steps: Arc::new([]) }
+        StackSlots { steps: Arc::new([]), jumps: Arc::new([]) }
     }
 
     /// `code` begins at `pc`; `pushed`: how many bytes the function has pushed at an address, without the return address;
@@ -84,7 +87,18 @@ impl StackSlots {
             };
             steps.push(step(&instruction, access, &returns));
         }
-        StackSlots { steps: steps.into() }
+        let index_of = |pc: u64| steps.binary_search_by_key(&pc, |step| step.start).ok();
+        let jump = |(at, step): (usize, &Step)| Some((index_of(step.target?)? as u32, at as u32));
+        let mut jumps: Vec<(u32, u32)> = steps.iter().enumerate().filter_map(jump).collect();
+        jumps.sort_unstable();
+        // Behind a call that does not return stands an instruction that nobody comes to (ssagen, `Prog` of panics).
+        for at in 1..steps.len() {
+            let is_jumped_to = jumps.binary_search_by_key(&(at as u32), |(target, _)| *target).is_ok();
+            if steps[at].does_nothing && !steps[at - 1].goes_on && !is_jumped_to {
+                steps[at].goes_on = false;
+            }
+        }
+        StackSlots { steps: steps.into(), jumps: jumps.into() }
     }
 
     /// Whether the slot at `offset`, which is said to hold a variable in the ranges `claimed`, does so when the instruction
@@ -96,7 +110,7 @@ impl StackSlots {
 
     /// Whether nothing else has been stored there: enough for what is assigned once.
     pub(crate) fn keep(&self, pc: u64, offset: i64, length: u64, claimed: &[Range<u64>]) -> bool {
-        self.at(pc).is_some() && !self.is_stored_to(offset, length, claimed)
+        self.at(pc).is_some_and(|at| !self.is_stored_to(at, offset, length, claimed))
     }
 
     /// The instruction that `pc` is in.
@@ -105,14 +119,40 @@ impl StackSlots {
         self.steps.get(at).filter(|step| step.start <= pc).map(|_| at)
     }
 
-    fn is_stored_to(&self, offset: i64, length: u64, claimed: &[Range<u64>]) -> bool {
-        claimed.iter().any(|range| {
-            let first = self.steps.partition_point(|step| step.start < range.start);
-            let within = self.steps[first..].iter().take_while(|step| step.start < range.end);
-            within
-                .filter_map(|step| step.access)
-                .any(|access| access.writes && access.overlaps(offset, length))
-        })
+    /// On some way that leads here from where the slot began to hold the variable. Ways that are not known are such ways.
+    fn is_stored_to(&self, at: usize, offset: i64, length: u64, claimed: &[Range<u64>]) -> bool {
+        let is_claimed = |step: &Step| claimed.iter().any(|range| range.contains(&step.start));
+        let mut open = vec![at];
+        let mut seen = HashSet::new();
+        while let Some(index) = open.pop() {
+            if !seen.insert(index) {
+                continue;
+            }
+            let mut is_reached = index == 0;
+            for before in self.before(index) {
+                is_reached = true;
+                let step = &self.steps[before];
+                if !is_claimed(step) {
+                    continue;
+                }
+                if step.access.is_some_and(|access| access.writes && access.overlaps(offset, length)) {
+                    return true;
+                }
+                open.push(before);
+            }
+            if !is_reached {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The instructions that may have come before one.
+    fn before(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
+        let above = index.checked_sub(1).filter(|&above| self.steps[above].goes_on);
+        let first = self.jumps.partition_point(|(target, _)| (*target as usize) < index);
+        let jumps = self.jumps[first..].iter().take_while(move |(target, _)| *target as usize == index);
+        above.into_iter().chain(jumps.map(|(_, source)| *source as usize))
     }
 
     /// On some way from here on, before it is written.
@@ -155,6 +195,7 @@ fn step(instruction: &Instruction, access: Option<Access>, returns: impl Fn(u64)
         end: instruction.next_ip(),
         is_call,
         goes_on,
+        does_nothing: mnemonic == Mnemonic::Nop,
         target: target.filter(|_| !is_call),
         access,
     }
@@ -168,6 +209,11 @@ fn access(instruction: &Instruction, pushed: impl Fn(u64) -> Option<u64>) -> Res
         return Ok(None);
     }
     let pushed = pushed(instruction.ip()).ok_or(())?;
+    // Where there is no frame it is not yet made: arguments are put away while the stack grows, and the function begins
+    // anew (cmd/internal/obj/x86/obj6.go, `stacksplit`; cmd/compile/internal/ssagen, `spillArgReg`).
+    if pushed == 0 {
+        return Ok(None);
+    }
     let displacement = instruction.memory_displacement64().cast_signed();
     // The return address lies above what was pushed, the canonical frame address above that.
     let above = i64::try_from(pushed).map_err(|_| ())?.checked_add(8).ok_or(())?;
@@ -258,19 +304,17 @@ mod tests {
     #[test]
     fn a_slot_holds_until_something_else_is_stored_there() {
         let slots = slots(&CODE);
-        let first_call = 0x100d;
-        assert!(slots.hold(first_call, SLOT, 8, std::slice::from_ref(&(0x1009..0x1013))));
-        assert!(
-            !slots.hold(first_call, SLOT, 8, std::slice::from_ref(&(0x1009..0x1022))),
-            "stored to within the range"
-        );
-        assert!(slots.hold(first_call, SLOT, 8, &[0x1009..0x1013, 0x1018..0x1022]));
-        assert!(!slots.hold(first_call, SLOT - 8, 8, std::slice::from_ref(&(0x1009..0x1013))), "never read");
-        assert!(
-            slots.hold(first_call, SLOT + 4, 4, std::slice::from_ref(&(0x1009..0x1013))),
-            "read as part of another"
-        );
-        assert!(!slots.hold(0x101c, SLOT, 8, std::slice::from_ref(&(0x1018..0x1022))), "never read again");
+        let (first_call, second_call) = (0x100d, 0x101c);
+        let (until_stored, on) = (0x1009..0x1013, 0x1009..0x1022);
+        let (until_stored, on) = (std::slice::from_ref(&until_stored), std::slice::from_ref(&on));
+        let anew = [0x1009..0x1013, 0x1018..0x1022];
+        assert!(slots.hold(first_call, SLOT, 8, until_stored));
+        assert!(slots.hold(first_call, SLOT, 8, on), "what is stored later does not count");
+        assert!(!slots.keep(second_call, SLOT, 8, on), "stored to on the way");
+        assert!(slots.keep(second_call, SLOT, 8, &anew), "it began to hold it anew");
+        assert!(!slots.hold(second_call, SLOT, 8, &anew), "never read again");
+        assert!(!slots.hold(first_call, SLOT - 8, 8, until_stored), "never read");
+        assert!(slots.hold(first_call, SLOT + 4, 4, until_stored), "read as part of another");
     }
 
     #[test]

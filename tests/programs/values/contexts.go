@@ -18,7 +18,6 @@ func startContexts() {
 	expired, stopExpired := context.WithTimeout(background, -time.Second)
 	keep(stopExpired)
 	start(func() { holdContext(background) })
-	start(func() { holdContext(context.TODO()) })
 	start(func() { holdContext(nil) })
 	start(func() { holdContext(valued) })
 	start(func() { holdContext(cancelled) })
@@ -53,8 +52,8 @@ func holdContext(ctx context.Context) {
 func holdRequest(ctx context.Context, argument string) {
 	deadline, _ := ctx.Deadline()
 	id, _ := ctx.Value(requestKey{}).(string)
-	tell(is("ctx", ctx), is("argument", argument), is("ctx.Deadline()", deadline), is("ctx.Value(requestKey)", ctx.Value(requestKey{})),
-		is("ctx.Value(main.requestKey)", ctx.Value(requestKey{})), is("id", id), is("deadline", deadline))
+	tell(is("ctx", ctx), is("argument", argument), is("ctx.Deadline()", deadline), is("ctx.Value(requestKey)", ctx.Value(requestKey{}).(string)),
+		is("ctx.Value(main.requestKey)", ctx.Value(requestKey{}).(string)), is("id", id), is("deadline", deadline))
 	park()
 	use(ctx, argument, id, deadline)
 }

@@ -170,6 +170,11 @@ impl<'a> Reader<'a> {
                 0 => Value::Nil,
                 address => Value::Address(address),
             }),
+            // The shape that all pointers have in common: what it points to is none of the shape's.
+            Shape::Pointer(_) if ty.name.starts_with("go.shape.") => Ok(match view.word(0)? {
+                0 => Value::Nil,
+                address => Value::cut(Value::Address(address), Gap::UnknownType(ty.name.clone())),
+            }),
             Shape::Pointer(target) => self.follow(view.word(0)?, *target, walk),
             Shape::Slice(element) => self.slice_value(view, *element, walk),
             Shape::Array { element, length } => self.array(view, *element, *length, walk),

@@ -19,7 +19,7 @@ const WALL_EPOCH: i64 = (1884 * 365 + 1884 / 4 - 1884 / 100 + 1884 / 400) * SECO
 const TRANSITIONS_MAX: u64 = 2000;
 
 /// An instant, and the offset of the zone that it is told in.
-struct Instant {
+struct LocalTime {
     unix_seconds: i64,
     nanoseconds: u32,
     offset_seconds: i64,
@@ -61,7 +61,7 @@ impl Reader<'_> {
         let (unix_seconds, nanoseconds) = self.instant(view, ty)?;
         // In UTC where the location is not known: it is the same instant.
         let offset_seconds = self.zone_offset(view, ty, unix_seconds).ok().flatten().unwrap_or(0);
-        Ok(Value::Text(Instant { unix_seconds, nanoseconds, offset_seconds }.text()))
+        Ok(Value::Text(LocalTime { unix_seconds, nanoseconds, offset_seconds }.text()))
     }
 
     /// What a time's location has at that time (time/zoneinfo.go, `(*Location).lookup`). `None`: not by its table.
@@ -128,7 +128,7 @@ impl Reader<'_> {
     }
 }
 
-impl Instant {
+impl LocalTime {
     fn text(&self) -> String {
         let local = self.unix_seconds.saturating_add(self.offset_seconds);
         let (year, month, day) = civil(local.div_euclid(SECONDS_OF_DAY));
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     fn text(unix_seconds: i64, nanoseconds: u32, offset_seconds: i64) -> String {
-        Instant { unix_seconds, nanoseconds, offset_seconds }.text()
+        LocalTime { unix_seconds, nanoseconds, offset_seconds }.text()
     }
 
     #[test]
