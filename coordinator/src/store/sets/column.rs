@@ -1,6 +1,6 @@
 //! `[[column]]`: an expression over a probe's table becomes a column of it.
 
-use super::evaluate::{Refusal, clear, prepare};
+use super::evaluate::{Refusal, clear};
 use super::expression::leaves_parentheses;
 use super::guard::RESULTS;
 use super::{Derivation, Made, Trouble, at, documentation, error, error_in, listed, quoted};
@@ -57,7 +57,7 @@ impl Derivation<'_> {
         let mut is_excused = false;
         for (prefix, end) in [(&condition[..], String::new()), (select, format!(" from main.{of}"))] {
             let sql = format!("{prefix}{text}\n){end}");
-            match prepare(self.connection, &sql, self.budget)? {
+            match self.prepare(&sql)? {
                 Ok(_) => {}
                 Err(refusal) if self.is_excused(&refusal, &format!("{table} {text}")) => is_excused = true,
                 Err(refusal) => return Err(Trouble::Set(in_sql(prefix, &refusal))),

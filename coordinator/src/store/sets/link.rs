@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::evaluate::{Refusal, clear, prepare};
+use super::evaluate::{Refusal, clear};
 use super::guard::RESULTS;
 use super::{Derivation, Made, Trouble, at, error, listed, quoted};
 use crate::probe_sets::{Link, LinkEnd};
@@ -43,7 +43,7 @@ impl Derivation<'_> {
             return refused(format!("there is no table {}", end.table), help.to_owned());
         }
         let sql = format!("select goroutine_id, {} from main.{}", quoted(&end.column), quoted(&end.table));
-        match prepare(self.connection, &sql, self.budget)? {
+        match self.prepare(&sql)? {
             Ok(_) => Ok(false),
             Err(refusal) if self.is_excused(&refusal, &end.table) => Ok(true),
             Err(refusal) => {

@@ -130,6 +130,8 @@ impl Derivation<'_> {
         for link in &set.links {
             note(self.link(link))?;
         }
+        // What the last one that failed has left.
+        evaluate::clear(self.connection)?;
         outcome.limited = self.limited;
         outcome.failed.sort_by_key(|error| (error.line, error.column));
         Ok(outcome)
@@ -148,6 +150,13 @@ impl Derivation<'_> {
             params![made.kind, made.table, made.name, source],
         )?;
         Ok(())
+    }
+
+    /// The names of the columns of a SELECT, if it is one.
+    fn prepare(&mut self, sql: &str) -> rusqlite::Result<Result<Vec<String>, Refusal>> {
+        let prepared = evaluate::prepare(self.connection, sql, self.budget)?;
+        self.limited += usize::from(prepared.as_ref().is_err_and(|refusal| refusal.is_limit));
+        Ok(prepared)
     }
 
     /// The rows of a SELECT, in the temporary table.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::evaluate::{clear, prepare};
+use super::evaluate::clear;
 use super::guard::{COLUMNS_MAX, RESULTS};
 use super::{Derivation, Made, Trouble, at, documentation, error, error_in, is_taken, quoted};
 use crate::probe_sets::DerivedTable;
@@ -27,7 +27,7 @@ impl Derivation<'_> {
         }
         let text = &table.sql.text;
         let is_open = self.is_open(text);
-        let columns = match prepare(self.connection, text, self.budget)? {
+        let columns = match self.prepare(text)? {
             Ok(columns) => columns,
             Err(refusal) if self.is_excused(&refusal, text) => vec!["goroutine_id".to_owned()],
             Err(refusal) => return Err(Trouble::Set(error_in(&table.sql, 0, label(), &refusal, HELP))),

@@ -303,8 +303,8 @@ fn hostile_sql_is_refused_before_anything_is_captured() {
     let attach = format!("attach '{file}' as a");
     let vacuum = format!("vacuum into '{file}'");
     for sql in [
-        &attach,
-        &vacuum,
+        &attach[..],
+        &vacuum[..],
         "select load_extension('x')",
         "select writefile('x', 'y')",
         "select readfile('/etc/passwd')",

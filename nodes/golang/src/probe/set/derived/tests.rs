@@ -73,7 +73,7 @@ fn mistakes_are_placed_and_have_a_remedy() {
             "table a.SQL: unknown key",
             "mean sql?",
         ),
-        (&format!("{link}"), 1, 1, "link l.to: there is no to", "to ="),
+        (link, 1, 1, "link l.to: there is no to", "to ="),
         (&format!("{link}to = 'probe_b'\n"), 4, 7, "one column of it", "probe_orders(req_id)"),
         (&format!("{link}to = 'probe_b(x, y)'\n"), 4, 7, "one column of it", "probe_orders(req_id)"),
         (&format!("{link}to = 'B(x)'\n"), 4, 7, "one column of it", "probe_orders(req_id)"),
