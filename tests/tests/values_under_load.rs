@@ -129,6 +129,10 @@ fn under_load(program: &Program, folder: &Path) {
                 continue;
             };
             count.0 += 1;
+            // A message whose bytes are not decoded yet.
+            if value.probe == "grpc_handler" && value.name == "request" && text.is_empty() {
+                continue;
+            }
             let place = format!("snapshot {n}, goroutine {}, {}.{}", value.goid, value.probe, value.name);
             if value.name == "method" {
                 if text != WATCH {

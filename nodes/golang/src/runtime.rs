@@ -89,7 +89,10 @@ impl<'b> Runtime<'b> {
             reason: reason.to_string(),
         })?;
         if types > types_end {
-            return Err(OtherProgram("its types end before they begin"));
+            return Err(RuntimeError::OtherRuntime {
+                version: build.identity.info.version.to_string(),
+                reason: "its types end before they begin".to_owned(),
+            });
         }
         runtime.threads_unknown = check_threads(&runtime, memory).err().map(|reason| reason.to_string());
         Ok(runtime)

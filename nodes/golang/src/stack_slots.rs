@@ -322,11 +322,11 @@ mod tests {
         // jne +5; jmp -4 (to itself's middle is no instruction); mov rcx, [rsp+0x18]; ret
         let reads = [0x48, 0x8b, 0x4c, 0x24, 0x18, 0xc3];
         let jump = [&[0x75, 0x01, 0xc3][..], &reads].concat();
+        let slots = |code: &[u8]| StackSlots::amd64(code, 0x1000, |_| Some(0x28), |_| true);
         let read_on_one_way = slots(&jump);
-        let offset = 0x18 - 8;
-        assert!(read_on_one_way.hold(0x1000, offset, 8, &[]));
+        assert!(read_on_one_way.hold(0x1000, SLOT, 8, &[]));
         let returned = [&[0x90, 0xc3][..], &reads].concat();
-        assert!(!slots(&returned).hold(0x1000, offset, 8, &[]), "behind a return");
+        assert!(!slots(&returned).hold(0x1000, SLOT, 8, &[]), "behind a return");
     }
 
     #[test]
