@@ -70,7 +70,7 @@ mod tests {
             ("a || 'b", 5),
             ("a /* b", 2),
             ("[a", 0),
-            ("'a' || 'b'')", 7),
+            ("'a' || 'b'')", 10),
         ] {
             assert_eq!(leaves_parentheses(bad), Some(at), "{bad}");
         }
