@@ -91,7 +91,7 @@ pub(super) fn prepare(
         if statement.parameter_count() > 0 {
             return Ok(Err("it has parameters, and nobody gives them a value"));
         }
-        Ok(Ok(statement.column_names().into_iter().map(str::to_owned).collect()))
+        Ok(Ok(statement.column_names().map(str::to_owned).collect()))
     })?;
     Ok(match prepared {
         Ok(Ok(names)) => Ok(names),

@@ -10,9 +10,7 @@ pub(super) fn leaves_parentheses(sql: &str) -> Option<usize> {
     while let Some(&byte) = bytes.get(at) {
         let rest = &sql.as_bytes()[at..];
         at = match byte {
-            b'\'' | b'"' | b'`' => {
-                end(bytes, at + 1, &[byte]).ok_or(at).map_or_else(|_| bytes.len() + 1, |end| end)
-            }
+            b'\'' | b'"' | b'`' => end(bytes, at + 1, &[byte]).unwrap_or(bytes.len() + 1),
             b'[' => end(bytes, at + 1, b"]").unwrap_or(bytes.len() + 1),
             b'-' if rest.starts_with(b"--") => end(bytes, at, b"\n").unwrap_or(bytes.len()),
             b'/' if rest.starts_with(b"/*") => end(bytes, at + 2, b"*/").unwrap_or(bytes.len() + 1),
