@@ -32,6 +32,9 @@ const EAGER_LOOKS: u32 = 20;
 /// How long it is given away for then: it is the target's threads that need it to stop.
 const REST: Duration = Duration::from_micros(30);
 
+/// After how many looks the threads that have not stopped are told again, and all are listed again: [`Hold::insist`].
+const LINGERING_LOOKS: u32 = 100;
+
 /// How often a thread that may not be seized, for no reason that shows, is tried.
 const REFUSALS_MAX: u32 = 3;
 
@@ -182,8 +185,13 @@ impl Hold {
         let last = loop {
             let news = self.attach_new()?;
             let all = self.await_stops(stop_by_ns)?;
+            let late = monotonic_ns() >= stop_by_ns;
+            if !all && !late {
+                self.insist();
+                continue;
+            }
             let stat = self.order.tasks.stat().map_err(|error| self.failed("stat", error))?;
-            if !all || monotonic_ns() >= stop_by_ns {
+            if late {
                 break stat;
             }
             let gone_now = self.tracees.iter().filter(|t| matches!(t.state, State::Gone)).count();
@@ -275,7 +283,7 @@ impl Hold {
         }
     }
 
-    /// Looks at the pending threads until all have stopped or time is up; whether all have.
+    /// Looks at the pending threads until all have stopped, some linger or time is up; whether all have stopped.
     ///
     /// It looks again and again because the kernel has no wait for a stop with a time limit; a wait without one
     /// could keep a target stopped for ever.
@@ -292,13 +300,28 @@ impl Hold {
                 }
                 i += 1;
             }
-            if !pending || monotonic_ns() >= until_ns {
+            looks += 1;
+            if !pending || looks == LINGERING_LOOKS || monotonic_ns() >= until_ns {
                 return Ok(!pending);
             }
-            looks += 1;
             match looks {
                 ..EAGER_LOOKS => std::thread::yield_now(),
                 _ => std::thread::sleep(REST),
+            }
+        }
+    }
+
+    /// Interrupts what has not stopped once more; what has been told already is told nothing new.
+    ///
+    /// A seize waits while the process execs (kernel/ptrace.c, `cred_guard_mutex`), and then has the thread that did
+    /// it, which is the leader by now: the interrupt that follows, by the old id, finds nobody. The listing that comes next
+    /// finds the children of clones that the exec killed before their parents' stops were seen: they are ours without our
+    /// knowing it, and the exec waits until they are buried.
+    fn insist(&self) {
+        for tracee in &self.tracees {
+            if matches!(tracee.state, State::Pending) {
+                // ESRCH: stopped or dead meanwhile, which the next look finds.
+                let _ = ptrace::interrupt(tracee.tid);
             }
         }
     }
