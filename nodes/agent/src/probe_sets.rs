@@ -51,8 +51,12 @@ fn table(probe: &Probe) -> Table {
 }
 
 fn addresses(probe: &Probe) -> impl Iterator<Item = (String, String)> {
-    let is_address =
-        |column: &&Column| matches!(&column.expression.kind, Kind::Call { builtin: Builtin::Addr, .. });
+    let is_address = |column: &&Column| {
+        column
+            .ways
+            .iter()
+            .any(|way| matches!(&way.expression.kind, Kind::Call { builtin: Builtin::Addr, .. }))
+    };
     let columns = probe.capture.iter().flatten().filter(is_address);
     columns.map(|column| (probe.table(), column.name.clone()))
 }

@@ -9,6 +9,7 @@
 // @go source runtime.findmoduledatap
 
 use crate::bytes::u64_at;
+use crate::deferred::Deferred;
 use crate::dwarf::Evidence;
 use crate::executable::Executable;
 use crate::function_table::{
@@ -88,6 +89,11 @@ impl<'a> Functions<'a> {
         executable: &Executable,
     ) -> Evidence {
         self.module(function).evidence(function, pc, text, executable)
+    }
+
+    /// Where calls that it has deferred stand in its frames.
+    pub(crate) fn deferred(&self, function: &Function) -> Option<Deferred> {
+        self.module(function).deferred(function)
     }
 
     pub fn argument_info(&self, function: &Function) -> Option<ArgumentInfo<'_>> {

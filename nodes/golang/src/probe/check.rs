@@ -78,6 +78,10 @@ impl Checker<'_> {
                 self.text(known, of)?;
                 named(Last::Text, "string")
             }
+            Builtin::Statement => {
+                self.text(known, of)?;
+                named(Last::Statement, "string")
+            }
         }
     }
 

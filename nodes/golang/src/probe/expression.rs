@@ -54,11 +54,13 @@ pub enum Builtin {
     Addr,
     /// Bytes as text.
     String,
+    /// A statement of SQL without what may be data.
+    Statement,
 }
 
 impl Builtin {
-    pub const ALL: [Builtin; 5] =
-        [Builtin::Len, Builtin::Cap, Builtin::Since, Builtin::Addr, Builtin::String];
+    pub const ALL: [Builtin; 6] =
+        [Builtin::Len, Builtin::Cap, Builtin::Since, Builtin::Addr, Builtin::String, Builtin::Statement];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -67,6 +69,7 @@ impl Builtin {
             Builtin::Since => "since",
             Builtin::Addr => "addr",
             Builtin::String => "string",
+            Builtin::Statement => "statement",
         }
     }
 }

@@ -16,6 +16,8 @@ pub const LINKS_MAX: usize = 64;
 pub const SQL_BYTES_MAX: usize = 8 << 10;
 /// Expressions of one probe: columns of its table.
 pub const EXPRESSIONS_MAX: usize = 64;
+/// Expressions of which a column takes the first that gives a value.
+pub const WAYS_MAX: usize = 8;
 /// The text of one expression.
 pub const EXPRESSION_BYTES_MAX: usize = 1_024;
 /// Parts of one expression: selectors, dereferences, calls, parts of types.

@@ -18,6 +18,7 @@ mod plan;
 mod redaction;
 mod scope;
 mod select;
+mod statement;
 mod toml_reader;
 mod type_names;
 #[cfg(test)]

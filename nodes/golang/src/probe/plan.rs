@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::frame::FrameView;
 use super::select::{Selected, select};
+use super::statement;
 use crate::gap::Gap;
 use crate::place::Place;
 use crate::types::{Field, Shape, Type, TypeRef};
@@ -75,6 +76,8 @@ pub(super) enum Last {
     Since,
     Address,
     Text,
+    /// SQL without what may be data.
+    Statement,
 }
 
 /// The value of an expression.
@@ -176,6 +179,7 @@ impl Plan {
                 None => return Err(why_no_address(at, &ty, reader)),
             },
             Last::Text => ("string".to_owned(), text(at, &ty, reader)?),
+            Last::Statement => ("string".to_owned(), without_data(text(at, &ty, reader)?)),
         };
         Ok(Evaluated { type_name: Some(type_name), value, address })
     }
@@ -347,6 +351,16 @@ fn as_text(value: Value) -> Value {
             Err(error) => Value::Bytes(error.into_bytes()),
         },
         Value::Cut { value, gap } => Value::Cut { value: Box::new(as_text(*value)), gap },
+        other => other,
+    }
+}
+
+/// Bytes that are no text are no statement either.
+fn without_data(value: Value) -> Value {
+    match value {
+        Value::Text(text) => Value::Text(statement::without_data(&text)),
+        Value::Cut { value, gap } => Value::Cut { value: Box::new(without_data(*value)), gap },
+        Value::Bytes(_) => Value::Missing(Gap::Implausible("a statement that is no text".to_owned())),
         other => other,
     }
 }

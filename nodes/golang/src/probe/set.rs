@@ -12,7 +12,7 @@ use super::column::{self, RESERVED};
 use super::expression::Expression;
 use super::limits::{
     ADDED_COLUMNS_MAX, DERIVED_TABLES_MAX, EXPRESSIONS_MAX, LINKS_MAX, PROBES_MAX, REDACTIONS_MAX,
-    SET_BYTES_MAX,
+    SET_BYTES_MAX, WAYS_MAX,
 };
 use super::pattern::{Pattern, Subject};
 use super::problem::{Problem, Span, nearest};
@@ -60,6 +60,13 @@ pub struct Probe {
 pub struct Column {
     /// `[a-z][a-z0-9_]*`, unique in its probe. It may be a word of SQL.
     pub name: String,
+    /// The first one that gives a value is taken: releases differ. There is at least one.
+    pub ways: Vec<Way>,
+}
+
+/// An expression that a column may come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
     pub expression: Expression,
     /// As it was written.
     pub text: String,
@@ -356,9 +363,9 @@ fn columns<'a>(
     for element in elements.iter() {
         let Some((column, text)) = column(reader, &label, element) else { continue };
         if let Some(other) = columns.iter().find(|other| other.name == column.name) {
-            let message =
-                format!("{} and {} would both be the column {}", other.text, column.text, column.name);
-            let help = format!("name one of them: {{ as = \"...\", expr = '{}' }}", column.text);
+            let (this, other) = (text.text, &other.ways[0].text);
+            let message = format!("{other} and {this} would both be the column {}", column.name);
+            let help = format!("name one of them: {{ as = \"...\", expr = '{this}' }}");
             reader.problem(text, &label, &Problem::new(Span::default(), message), help);
         }
         columns.push(column);
@@ -371,7 +378,7 @@ fn column<'a>(
     label: &str,
     element: &'a Spanned<DeValue<'a>>,
 ) -> Option<(Column, Text<'a>)> {
-    let (name, text) = match element.get_ref() {
+    let (name, texts) = match element.get_ref() {
         DeValue::Table(table) => {
             reader.check_keys(label, table, &["as", "expr"]);
             let section = Section { label: label.to_owned(), span: element.span(), table };
@@ -380,17 +387,12 @@ fn column<'a>(
                 Some(name) => Some(plain_name(reader, name, &format!("{label}.as"))?),
                 None => None,
             };
-            (name, required(reader, &section, "expr", r#"write { as = "user", expr = "req.User.Name" }"#)?)
+            (name, ways_of(reader, &section, label)?)
         }
-        _ => (None, reader.text(element, label)?),
+        _ => (None, vec![reader.text(element, label)?]),
     };
-    let expression = match Expression::parse(text.text) {
-        Ok(expression) => expression,
-        Err(problem) => {
-            reader.problem(text, label, &problem, format!("the expression is {}", text.text));
-            return None;
-        }
-    };
+    let (&text, others) = texts.split_first()?;
+    let expression = expression(reader, label, text)?;
     let Some(name) = name.or_else(|| column::default_name(&expression)) else {
         let help = format!("name it: {{ as = \"...\", expr = '{}' }}", text.text);
         reader.problem(text, label, &Problem::new(expression.span, "no name for the column"), help);
@@ -402,8 +404,40 @@ fn column<'a>(
         reader.problem(text, label, &Problem::new(expression.span, message), help);
         return None;
     }
-    let column = Column { name, expression, text: text.text.to_owned(), place: reader.position_of(text) };
-    Some((column, text))
+    let mut ways = vec![way(reader, expression, text)];
+    for &text in others {
+        let expression = self::expression(reader, label, text)?;
+        ways.push(way(reader, expression, text));
+    }
+    Some((Column { name, ways }, text))
+}
+
+/// The expressions of one column: a text, or a list of them.
+fn ways_of<'a>(reader: &mut TomlReader<'a>, section: &Section<'a>, label: &str) -> Option<Vec<Text<'a>>> {
+    let help = r#"write { as = "user", expr = "req.User.Name" }"#;
+    let Some(DeValue::Array(elements)) = section.table.get("expr").map(Spanned::get_ref) else {
+        return required(reader, section, "expr", help).map(|text| vec![text]);
+    };
+    if elements.is_empty() || elements.len() > WAYS_MAX {
+        let message = format!("a list of 1 to {WAYS_MAX} expressions is wanted here");
+        reader.error(section.span.start, label, message, help);
+        return None;
+    }
+    elements.iter().map(|element| reader.text(element, label)).collect()
+}
+
+fn expression(reader: &mut TomlReader<'_>, label: &str, text: Text<'_>) -> Option<Expression> {
+    match Expression::parse(text.text) {
+        Ok(expression) => Some(expression),
+        Err(problem) => {
+            reader.problem(text, label, &problem, format!("the expression is {}", text.text));
+            None
+        }
+    }
+}
+
+fn way(reader: &TomlReader<'_>, expression: Expression, text: Text<'_>) -> Way {
+    Way { expression, text: text.text.to_owned(), place: reader.position_of(text) }
 }
 
 #[cfg(test)]

@@ -12,9 +12,10 @@ use crate::value::Value;
 
 use super::blocks::{Blocks, View};
 use super::captured::{Cell, Row};
+use super::column::Column;
 use super::frames::registers;
 use super::pending::receive_slots;
-use super::sites::{Column, Process, Site, Sites};
+use super::sites::{Process, Site, Sites};
 use super::{Order, ROWS_MAX, Standing, refusal};
 
 /// Rounds of one capture; each follows every pointer that the round before has brought.
@@ -216,7 +217,7 @@ impl<'a> Rounds<'a> {
             }
             let view = view().without(&pending);
             let mut evaluated =
-                column.evaluate(process, &capture.variables, task.frame_end, task.registers.as_ref(), &view);
+                column.evaluate(process, capture, task.frame_end, task.registers.as_ref(), &view);
             let is_pending = |address: &u64| view.is_pending(*address, 1);
             replace(&mut evaluated.value, &|gap| match gap {
                 Gap::Unreadable(address) if is_pending(address) => Some(Gap::ReceivePending),

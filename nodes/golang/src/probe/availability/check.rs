@@ -11,9 +11,9 @@ use crate::probe::defaults::default_columns;
 use crate::probe::expression::{Expression, Kind};
 use crate::probe::pattern::outside_brackets;
 use crate::probe::plan::{Plan, Root};
-use crate::probe::problem::Problem;
+use crate::probe::problem::{Problem, Span};
 use crate::probe::scope::Scope;
-use crate::probe::set::{Column, Probe, ProbeSet};
+use crate::probe::set::{Column, Probe, ProbeSet, Way};
 use crate::types::TypeRef;
 use crate::variable::{FrameVariables, Variable};
 
@@ -183,8 +183,9 @@ fn without_debug_info(probe: &Probe, gap: &Gap) -> Vec<CheckedExpression> {
     let columns = probe.capture.iter().flatten();
     columns
         .map(|column| {
-            let problem = Problem::new(column.expression.span, gap.to_string());
-            CheckedExpression { mistake: Some(mistake(column, problem)), ..begun(&column.name, &column.text) }
+            let way = &column.ways[0];
+            let problem = Problem::new(way.expression.span, gap.to_string());
+            CheckedExpression { mistake: Some(mistake(way, problem)), ..begun(&column.name, &way.text) }
         })
         .collect()
 }
@@ -199,18 +200,20 @@ fn begun(column: &str, text: &str) -> CheckedExpression {
     }
 }
 
-fn mistake(column: &Column, problem: Problem) -> Mistake {
-    let (line, at) = column.place.of(&column.text, problem.span);
+fn mistake(way: &Way, problem: Problem) -> Mistake {
+    let (line, at) = way.place.of(&way.text, problem.span);
     Mistake { line, column: at, message: problem.message, nearest: problem.nearest }
 }
+
+/// Column, which of its expressions, function, and the type of the variable that it begins with.
+type PlanKey = (usize, usize, String, Option<TypeRef>);
 
 struct Look<'a> {
     debug: &'a Debug<'a>,
     types: &'a BuildTypes<'a>,
     probe: &'a Probe,
     expressions: Vec<CheckedExpression>,
-    /// By expression, function and the type of the variable that it begins with.
-    plans: FxHashMap<(usize, String, Option<TypeRef>), Result<Plan, Problem>>,
+    plans: FxHashMap<PlanKey, Result<Plan, Problem>>,
 }
 
 impl Look<'_> {
@@ -223,12 +226,12 @@ impl Look<'_> {
             return;
         };
         for (index, column) in columns.iter().enumerate() {
-            match self.plan(index, column, &frame.function, &frame.variables) {
-                Ok(plan) => self.count(&column.name, &column.text, &plan, &frame.variables),
-                Err(problem) => {
-                    let entry = self.entry(&column.name, &column.text);
+            match self.best(index, column, &frame.function, &frame.variables) {
+                Ok((text, plan)) => self.count(&column.name, text, &plan, &frame.variables),
+                Err((way, problem)) => {
+                    let entry = self.entry(&column.name, &way.text);
                     entry.places.all += 1;
-                    entry.mistake.get_or_insert_with(|| mistake(column, problem));
+                    entry.mistake.get_or_insert_with(|| mistake(way, problem));
                 }
             }
         }
@@ -238,39 +241,70 @@ impl Look<'_> {
     fn anywhere(&mut self, function: &str) {
         let Some(columns) = &self.probe.capture else { return };
         for (index, column) in columns.iter().enumerate() {
-            let plan = self.plan(index, column, function, &[]);
-            let entry = self.entry(&column.name, &column.text);
-            match plan {
-                Ok(plan) => entry.type_name = plan.type_name().map(str::to_owned),
-                Err(problem) => entry.mistake = Some(mistake(column, problem)),
+            match self.best(index, column, function, &[]) {
+                Ok((text, plan)) => {
+                    self.entry(&column.name, text).type_name = plan.type_name().map(str::to_owned);
+                }
+                Err((way, problem)) => {
+                    self.entry(&column.name, &way.text).mistake = Some(mistake(way, problem));
+                }
             }
         }
     }
 
     fn missing(&mut self, gap: &Gap) {
         for column in self.probe.capture.iter().flatten() {
-            let places = &mut self.entry(&column.name, &column.text).places;
+            let places = &mut self.entry(&column.name, &column.ways[0].text).places;
             places.all += 1;
             places.miss(gap.clone());
         }
     }
 
-    fn plan(
+    /// The first of a column's expressions that there is something of here, or else the first that fits.
+    fn best<'c>(
         &mut self,
         index: usize,
-        column: &Column,
+        column: &'c Column,
+        function: &str,
+        variables: &[Variable],
+    ) -> Result<(&'c str, Plan), (&'c Way, Problem)> {
+        let mut fits = None;
+        let mut mistake = None;
+        for (number, way) in column.ways.iter().enumerate() {
+            match self.plan((index, number), way, function, variables) {
+                Ok(plan) if !matches!(self.kept(&plan, variables), Kept::Missing(_)) => {
+                    return Ok((&way.text, plan));
+                }
+                Ok(plan) => fits = fits.or(Some((&way.text[..], plan))),
+                Err(problem) => mistake = mistake.or(Some((way, problem))),
+            }
+        }
+        match (fits, mistake) {
+            (None, Some(mistake)) => Err(mistake),
+            (Some(fits), _) => Ok(fits),
+            (None, None) => {
+                let nothing = Problem::new(Span::default(), "a column of no expression");
+                Err((&column.ways[0], nothing))
+            }
+        }
+    }
+
+    fn plan(
+        &mut self,
+        (index, number): (usize, usize),
+        way: &Way,
         function: &str,
         variables: &[Variable],
     ) -> Result<Plan, Problem> {
-        let begins = first_name(&column.expression);
+        let begins = first_name(&way.expression);
         let of =
             begins.and_then(|name| variables.iter().find(|v| v.name == name)).map(|variable| variable.of);
-        let key = (index, function.to_owned(), of);
+        let key = (index, number, function.to_owned(), of);
         if let Some(plan) = self.plans.get(&key) {
             return plan.clone();
         }
         let scope = Scope { function, variables, program: &self.debug.program };
-        let plan = check(&column.expression, &scope, self.types);
+        let plan = check(&way.expression, &scope, self.types);
         self.plans.insert(key, plan.clone());
         plan
     }

@@ -118,6 +118,7 @@ impl Rest {
             frame_end: FRAME_END,
             bias: BIAS,
             registers,
+            deferred: None,
             now_unix_ns: NOW_S * 1_000_000_000,
         };
         plan.evaluate(&frame, &reader)

@@ -169,7 +169,7 @@ pub(super) fn clashes(reader: &mut TomlReader<'_>, set: &ProbeSet) {
         let captured = captured.flat_map(|probe| probe.capture.iter().flatten());
         if let Some(captured) = captured.into_iter().find(|captured| captured.name == column.name) {
             let message = format!("the probe {} captures a column {}", column.probe, column.name);
-            reader.clash(column.place, &label, message, captured.place, "choose another name");
+            reader.clash(column.place, &label, message, captured.ways[0].place, "choose another name");
         }
         let is_same = |other: &&AddedColumn| other.probe == column.probe && other.name == column.name;
         if let Some(other) = set.columns[..index].iter().find(is_same) {

@@ -34,8 +34,8 @@ fn the_contract_s_example() {
     let names: Vec<_> = probe.capture.as_ref().unwrap().iter().map(|c| c.name.as_str()).collect();
     assert_eq!(names, ["req_id", "user", "age", "items", "first", "tenant", "impl", "deadline", "trace"]);
     let tenant = &probe.capture.as_ref().unwrap()[5];
-    assert_eq!(tenant.expression.to_string(), r#"req.Tags["tenant"]"#);
-    assert_eq!(tenant.place, TextPlace { line: 12, column: 28, is_verbatim: true });
+    assert_eq!(tenant.ways[0].expression.to_string(), r#"req.Tags["tenant"]"#);
+    assert_eq!(tenant.ways[0].place, TextPlace { line: 12, column: 28, is_verbatim: true });
     let [redaction] = &set.redactions[..] else { panic!("one redaction") };
     assert!(redaction.of_type.as_ref().unwrap().matches("shop/model.Password"));
     assert!(redaction.field.as_ref().unwrap().matches_field("shop/model.User", "SecretKey"));
@@ -113,10 +113,10 @@ fn places_within_expressions_are_places_within_the_set() {
     let source = "[[probe]]\nname = 'a'\nfunction = 'b.C'\ncapture = ['''\n  req\n  .Name''']\n";
     let set = ProbeSet::parse(source).unwrap();
     let column = &set.probes[0].capture.as_ref().unwrap()[0];
-    let crate::probe::expression::Kind::Select { field, .. } = &column.expression.kind else {
+    let crate::probe::expression::Kind::Select { field, .. } = &column.ways[0].expression.kind else {
         panic!("a selector")
     };
-    assert_eq!(column.place.of(&column.text, field.span), (6, 4));
+    assert_eq!(column.ways[0].place.of(&column.ways[0].text, field.span), (6, 4));
 }
 
 #[test]

@@ -94,7 +94,8 @@ fn mistakes_are_placed_and_have_a_remedy() {
     }
     let long = format!("[[table]]\nname = 'a'\nsql = 'select {}'\n", "1".repeat(SQL_BYTES_MAX));
     assert!(errors(&long)[0].2.contains("at most 8192 bytes"));
-    let many = "[[link]]\nname = 'l'\nfrom = 'a(x)'\nto = 'b(x)'\n".repeat(65);
+    let link = |number| format!("[[link]]\nname = '{number}'\nfrom = 'a(x)'\nto = 'b(x)'\n");
+    let many: String = (0..65).map(link).collect();
     assert!(errors(&many).iter().any(|error| error.2.contains("at most 64 [[link]]")));
 }
 
