@@ -2,7 +2,7 @@
 
 use stillframe_node::probe_sets;
 pub use stillframe_node::probe_sets::{
-    AddedColumn, DerivedTable, Link, LinkEnd, Outline, SetError, SetErrors, Sql, TextPlace, outline,
+    AddedColumn, DerivedTable, Endpoint, Link, LinkEnd, Outline, SetError, SetErrors, Sql, TextPlace, outline,
 };
 
 use crate::store;

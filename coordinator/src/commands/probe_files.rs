@@ -1,4 +1,5 @@
-//! `--probes FILE`: probe sets read from files, checked before anything is asked for.
+//! `--probes FILE` and `--pack NAME`: probe sets from files and those that come with the program, checked before anything is
+//! asked for.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,16 +8,39 @@ use std::path::{Path, PathBuf};
 use stillframe_wire::limits::PROBES_BYTES_MAX;
 
 use super::{Class, Failure};
+use crate::packs::{PACKS, Pack};
 use crate::probe_sets::{self, Outline, SetError, SetErrors};
 
-/// The text of all of them as one probe set; without files it is empty.
-pub fn read(files: &[PathBuf]) -> Result<String, Failure> {
+/// The packs of these names; without names those that are captured by default.
+pub fn packs(names: &[String]) -> Result<Vec<Pack>, Failure> {
+    if names.is_empty() {
+        return Ok(PACKS.into_iter().filter(|pack| pack.is_default).collect());
+    }
+    for name in names.iter().filter(|name| !GROUPS.contains(&name.as_str())) {
+        if Pack::named(name).is_none() {
+            let all: Vec<&str> = PACKS.iter().map(|pack| pack.name).chain(GROUPS).collect();
+            let message = format!("there is no pack {name}");
+            return Err(Failure::new(Class::Usage, message, format!("the packs are {}", all.join(", "))));
+        }
+    }
+    let wants = |name: &str| names.iter().any(|wanted| wanted == name);
+    let is_wanted = |pack: &Pack| wants("all") || wants(pack.name) || (pack.is_default && wants("default"));
+    Ok(PACKS.into_iter().filter(is_wanted).collect())
+}
+
+/// The text of all of them as one probe set; without packs and files it is empty.
+pub fn read(packs: &[Pack], files: &[PathBuf]) -> Result<String, Failure> {
     if files.iter().filter(|file| is_stdin(file)).count() > 1 {
         let message = "--probes - reads stdin, and that is read once";
         return Err(Failure::new(Class::Usage, message, "name a file, or give all probes on stdin"));
     }
     let mut all = String::new();
     let mut parts = Vec::new();
+    for pack in packs {
+        let name = format!("pack {}", pack.name);
+        parts.push(Part { name, first_line: 1 + all.matches('\n').count() });
+        all.push_str(pack.text);
+    }
     for file in files {
         let part = Part { name: name(file), first_line: 1 + all.matches('\n').count() };
         let text = read_one(file)?;
@@ -104,6 +128,9 @@ fn read_one(file: &Path) -> Result<String, Failure> {
     })
 }
 
+/// Names that stand for several packs.
+const GROUPS: [&str; 3] = ["none", "default", "all"];
+
 fn is_stdin(file: &Path) -> bool {
     file == Path::new("-")
 }
@@ -126,14 +153,17 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             path
         };
-        assert_eq!(read(&[]).unwrap(), "");
+        assert_eq!(read(&[], &[]).unwrap(), "");
         let one = file("one", ONE.as_bytes());
         let two = file("two", b"[[redact]]\nfield = '**.Token'\n");
-        assert_eq!(read(&[one.clone(), two]).unwrap(), format!("{ONE}\n[[redact]]\nfield = '**.Token'\n"));
+        assert_eq!(
+            read(&[], &[one.clone(), two]).unwrap(),
+            format!("{ONE}\n[[redact]]\nfield = '**.Token'\n")
+        );
 
-        let wrong = file("wrong", b"[[probe]]\nnam = 'a'\nfunction = 'a.B'\n\n[[type]]\n");
+        let wrong = file("wrong", b"[[probe]]\nnam = 'a'\nfunction = 'a.B'\n\n[[typo]]\n");
         let failure = |files: &[PathBuf]| {
-            let failure = read(files).unwrap_err();
+            let failure = read(&[], files).unwrap_err();
             (failure.class, failure.message.replace(&folder.path().display().to_string(), "."))
         };
         let (class, message) = failure(std::slice::from_ref(&wrong));
@@ -145,7 +175,7 @@ mod tests {
             lines[1].starts_with("./wrong:2:1: ") && lines[1].ends_with("did you mean name?"),
             "{message}"
         );
-        assert!(lines[2].starts_with("./wrong:5:3: type: "), "{message}");
+        assert!(lines[2].starts_with("./wrong:5:3: typo: "), "{message}");
         let again = file("again", ONE.as_bytes());
         let comment = file("comment", b"# nothing\n");
         let (_, message) = failure(&[comment, one.clone(), again]);
@@ -157,7 +187,7 @@ mod tests {
         // SQL of one file over a table of the other, and a mistake in it.
         let column = |sql: &str| format!("[[column]]\ntable = 'one'\nname = 'x'\nsql = '{sql}'\n");
         let good = file("good", column("depth + 1").as_bytes());
-        assert!(read(&[one.clone(), good.clone()]).is_ok());
+        assert!(read(&[], &[one.clone(), good.clone()]).is_ok());
         assert!(failure(&[good]).1.starts_with("./good:2:10: column one.x: there is no table probe_one"));
         let bad = file("bad", column("depth depht").as_bytes());
         let (_, message) = failure(&[one.clone(), bad]);

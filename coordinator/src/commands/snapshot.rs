@@ -25,6 +25,7 @@ Examples:
   stillframe snapshot --pid 4711 --pid 4712 -o s.db --label 'checkout hangs'
   stillframe snapshot --program 'shop-*' --max-pause 20ms -o s.db --force
   stillframe snapshot --program 'shop-*' --probes orders.toml -o s.db
+  stillframe snapshot --program 'shop-*' --pack default --pack locks -o s.db
   stillframe snapshot --all -o - | ssh desk 'cat > s.db'
   stillframe snapshot --core core.4711 --exe /usr/bin/shop
   stillframe snapshot --coordinator http://127.0.0.1:7480 --host 'web-*' --program 'shop-*' --within 60s"
@@ -60,6 +61,10 @@ pub struct Arguments {
     /// What to capture wherever a function stands on a stack: a file of probes (TOML); - is stdin. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) probes: Vec<PathBuf>,
+    /// What to capture of well-known libraries: a pack of `stillframe probe packs`, instead of those that are captured by
+    /// default; none, default or all. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(super) pack: Vec<String>,
     /// Take it by this coordinator, of all its hosts at one instant. Not for core files.
     #[arg(long, value_name = "URL", env = "STILLFRAME_COORDINATOR")]
     coordinator: Option<String>,
@@ -78,7 +83,7 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
             Failure::new(Class::Usage, message, "redirect stdout, or name a file with --output").into()
         );
     }
-    let probes = probe_files::read(&arguments.probes)?;
+    let probes = probe_files::read(&probe_files::packs(&arguments.pack)?, &arguments.probes)?;
     match (&arguments.coordinator, &arguments.core) {
         (Some(coordinator), None) => remote_snapshot::run(wanted(coordinator, arguments, probes), json),
         _ => local_snapshot::run(arguments, &probes, json),

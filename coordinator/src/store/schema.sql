@@ -136,6 +136,23 @@ create table goroutine_values (
     primary key (goroutine_id, depth, probe, name)
 ) without rowid;
 
+create table endpoints (
+    endpoint_id      integer primary key,
+    goroutine_id     integer not null references goroutines,
+    socket_id        integer,
+    role             text not null,
+    protocol         text,
+    stream_id        integer,
+    method           text,
+    started_unix_ns  integer,
+    started_error_ns integer,
+    started_source   text,
+    trace_id         text,
+    span_id          text,
+    unmatched        text,
+    source           text not null
+);
+
 create table links (
     link_id              integer primary key,
     name                 text,

@@ -5,7 +5,7 @@ use stillframe_golang::probe::ProbeSet;
 use stillframe_golang::probe::expression::{Builtin, Kind};
 use stillframe_golang::probe::set::Column;
 pub use stillframe_golang::probe::set::{
-    AddedColumn, DerivedTable, Link, LinkEnd, Probe, SetError, SetErrors, Sql, TextPlace,
+    AddedColumn, DerivedTable, Endpoint, Link, LinkEnd, Probe, SetError, SetErrors, Sql, TextPlace,
 };
 
 /// A probe, and the names of its expressions; none: it takes what each function has.
@@ -22,6 +22,7 @@ pub struct Outline {
     pub probes: Vec<Table>,
     pub has_redactions: bool,
     pub columns: Vec<AddedColumn>,
+    pub endpoints: Vec<Endpoint>,
     pub tables: Vec<DerivedTable>,
     pub links: Vec<Link>,
     /// The tables and columns that hold addresses, which mean something in their own process alone.
@@ -29,12 +30,13 @@ pub struct Outline {
 }
 
 pub fn outline(text: &str) -> Result<Outline, SetErrors> {
-    let ProbeSet { probes, redactions, columns, tables, links } = ProbeSet::parse(text)?;
+    let ProbeSet { probes, redactions, columns, endpoints, tables, links } = ProbeSet::parse(text)?;
     Ok(Outline {
         addresses: probes.iter().flat_map(addresses).collect(),
         probes: probes.iter().map(table).collect(),
         has_redactions: !redactions.is_empty(),
         columns,
+        endpoints,
         tables,
         links,
     })

@@ -91,6 +91,12 @@ impl<'a> Functions<'a> {
         self.module(function).evidence(function, pc, text, executable)
     }
 
+    /// Whether any function, inlined or not, has a name that `fits`.
+    pub(crate) fn any_name(&self, mut fits: impl FnMut(&str) -> bool) -> bool {
+        let of_plugins = self.plugins.iter().map(|plugin| plugin.functions(self.minor()));
+        std::iter::once(self.program).chain(of_plugins).any(|module| module.names().any(&mut fits))
+    }
+
     /// Where calls that it has deferred stand in its frames.
     pub(crate) fn deferred(&self, function: &Function) -> Option<Deferred> {
         self.module(function).deferred(function)

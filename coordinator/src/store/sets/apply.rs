@@ -161,10 +161,14 @@ fn open(temporary: &Path, file: &Path) -> Result<Connection, ApplyError> {
 /// The tables that files of earlier programs do not have.
 fn complete_schema(connection: &Connection) -> rusqlite::Result<()> {
     for (kind, name, statements) in [
+        ("table", "endpoints", schema::TABLES),
         ("table", "links", schema::TABLES),
         ("table", "derivations", schema::TABLES),
+        ("index", "endpoints_by_goroutine", schema::INDICES),
+        ("index", "links_by_endpoint", schema::INDICES),
         ("index", "links_by_client", schema::INDICES),
         ("index", "links_by_server", schema::INDICES),
+        ("view", "requests_in_flight", schema::VIEWS),
         ("view", "waits_for", schema::VIEWS),
     ] {
         let is_there = connection.prepare("select 1 from sqlite_schema where name = ?")?.exists([name])?;

@@ -17,7 +17,7 @@ const TIME_MAX: Duration = Duration::from_secs(5);
 /// All mistakes of its SQL, in the order of the text. What a probe without `capture` will have is not known before it has
 /// captured something: a column that may come from there is no mistake here.
 pub(crate) fn check(set: &Outline, planned: &[PlannedTable]) -> Result<(), Vec<SetError>> {
-    if set.columns.is_empty() && set.tables.is_empty() && set.links.is_empty() {
+    if set.columns.is_empty() && set.endpoints.is_empty() && set.tables.is_empty() && set.links.is_empty() {
         return Ok(());
     }
     let open: HashSet<String> = planned

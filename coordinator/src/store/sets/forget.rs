@@ -29,6 +29,12 @@ pub(super) fn forget(connection: &Connection, set: &Outline) -> rusqlite::Result
             forgotten.insert(("table", name.clone(), name.clone()));
         }
     }
+    for endpoint in &set.endpoints {
+        if is_derived(connection, "endpoint", "endpoints", &endpoint.name)? {
+            connection.execute("delete from main.endpoints where source = ?", [&endpoint.name])?;
+            forgotten.insert(("endpoint", "endpoints".to_owned(), endpoint.name.clone()));
+        }
+    }
     for link in &set.links {
         if is_derived(connection, "link", "links", &link.name)? {
             connection.execute("delete from main.links where name = ?", [&link.name])?;

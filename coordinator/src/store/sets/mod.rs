@@ -1,7 +1,7 @@
 //! What a probe set adds to a snapshot by SQL: columns of its probes' tables, tables, and links.
 //!
 //! * [`check`] prepares all of it against tables without rows, before anything is captured.
-//! * [`derive`] adds it to a file: columns first, then tables, then links, each in the order of the text. `derivations` says
+//! * [`derive`] adds it to a file: columns first, then endpoints, then tables, then links, each in the order of the text. `derivations` says
 //!   what was added; what has the same name and was added before is replaced.
 //! * [`apply`] does that with a snapshot taken earlier.
 //!
@@ -13,6 +13,7 @@ pub mod apply;
 mod check;
 mod column;
 mod documentation;
+mod endpoint;
 mod evaluate;
 mod expression;
 mod forget;
@@ -30,23 +31,14 @@ pub(super) use self::guard::Budget;
 use crate::probe_sets::{Outline, SetError, Sql, TextPlace};
 
 /// Tables and views that later versions make: a set must not take their names now.
-const LATER: [&str; 8] = [
-    "waits",
-    "holders",
-    "sockets",
-    "endpoints",
-    "requests_in_flight",
-    "blocked_on",
-    "root_blockers",
-    "deadlocks",
-];
+const LATER: [&str; 6] = ["waits", "holders", "sockets", "blocked_on", "root_blockers", "deadlocks"];
 /// What SQLite has of its own, and what is Stillframe's.
 const PREFIXES: [&str; 5] = ["sqlite_", "pragma_", "json_", "probe_", "stillframe_"];
 
 /// What was added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
-    /// `column`, `table`, `link`
+    /// `column`, `endpoint`, `table`, `link`
     pub kind: &'static str,
     /// `probe_orders`, `slow_orders`, `links`
     pub table: String,
@@ -123,6 +115,9 @@ impl Derivation<'_> {
         };
         for column in &set.columns {
             note(self.column(column))?;
+        }
+        for endpoint in &set.endpoints {
+            note(self.endpoint(endpoint))?;
         }
         for table in &set.tables {
             note(self.table(table))?;

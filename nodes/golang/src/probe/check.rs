@@ -13,7 +13,7 @@ use super::type_names::TypeNames;
 use crate::gap::Gap;
 use crate::package;
 use crate::types::{Shape, Type, TypeRef, Types};
-use crate::value::Key;
+use crate::value::{Key, atomic_value};
 
 /// The type of a part of an expression; `None`: only the value tells.
 type Known = Option<TypeRef>;
@@ -126,6 +126,32 @@ impl Checker<'_> {
                     "{name}(...) is the outermost part of an expression: nothing is read of a result"
                 );
                 Err(Problem::new(expression.span, message))
+            }
+            Kind::Held(of) => {
+                let known = self.walk(of)?;
+                if let Some(base) = known
+                    && let ty = self.get(base, of.span)?
+                    && !matches!(ty.shape, Shape::Interface { .. })
+                {
+                    let message = format!("{of} is {}, not an interface", article(&ty.name));
+                    return Err(Problem::new(of.span, message));
+                }
+                self.steps.push(Step::Held);
+                Ok(None)
+            }
+            Kind::Load(of) => {
+                let known = self.walk(of)?;
+                let held = match known {
+                    None => None,
+                    Some(base) => {
+                        let ty = self.get(base, of.span)?;
+                        let held = atomic_value(self.types, &ty).map_err(|gap| of_gap(of.span, &gap))?;
+                        let message = || format!("{of} is {}, not of sync/atomic", article(&ty.name));
+                        Some(held.ok_or_else(|| Problem::new(of.span, message()))?.1)
+                    }
+                };
+                self.steps.push(Step::Load);
+                Ok(held)
             }
             Kind::Deadline(of) => {
                 let known = self.walk(of)?;

@@ -28,8 +28,12 @@ pub enum Kind {
     Slice { of: Box<Expression>, low: Option<u64>, high: Option<u64> },
     /// `x.(T)`
     Assert { of: Box<Expression>, to: TypeName },
+    /// `x.(type)`: what an interface holds, of whatever type.
+    Held(Box<Expression>),
     /// `len(x)`
     Call { of: Box<Expression>, builtin: Builtin },
+    /// `x.Load()`, of a type of `sync/atomic`
+    Load(Box<Expression>),
     /// `x.Deadline()`
     Deadline(Box<Expression>),
     /// `x.Value(T)`
@@ -129,6 +133,8 @@ impl Display for Expression {
             }
             Kind::Assert { of, to } => write!(f, "{}.({to})", Operand(of)),
             Kind::Call { of, builtin } => write!(f, "{}({of})", builtin.name()),
+            Kind::Held(of) => write!(f, "{}.(type)", Operand(of)),
+            Kind::Load(of) => write!(f, "{}.Load()", Operand(of)),
             Kind::Deadline(of) => write!(f, "{}.Deadline()", Operand(of)),
             Kind::ContextValue { of, key } => write!(f, "{}.Value({key})", Operand(of)),
         }

@@ -10,6 +10,8 @@ pub const REDACTIONS_MAX: usize = 256;
 pub const ADDED_COLUMNS_MAX: usize = 64;
 /// `[[table]]` sections of one set.
 pub const DERIVED_TABLES_MAX: usize = 64;
+/// `[[endpoint]]` sections of one set.
+pub const ENDPOINTS_MAX: usize = 64;
 /// `[[link]]` sections of one set.
 pub const LINKS_MAX: usize = 64;
 /// The text of one SQL statement of a set. It bounds what the statement can keep in memory, too.

@@ -61,6 +61,10 @@ pub(super) enum Step {
         to: TypeRef,
         name: String,
     },
+    /// What an interface holds.
+    Held,
+    /// What an atomic variable holds.
+    Load,
     Deadline,
     /// By the type of the key.
     ContextValue(String),
@@ -242,6 +246,11 @@ fn apply(step: &Step, at: Standing, reader: &Reader<'_>) -> Result<Option<Standi
                 return Err(Gap::OtherType(ty.name.clone()));
             }
             at
+        }
+        Step::Held => held(Standing { place, of }, reader)?,
+        Step::Load => {
+            let (place, of) = reader.load(&place, of)?;
+            Standing { place, of }
         }
         Step::Deadline => match reader.deadline(&place, of)? {
             Some((place, of)) => Standing { place, of },

@@ -11,8 +11,8 @@ use toml::de::{DeTable, DeValue};
 use super::column::{self, RESERVED};
 use super::expression::Expression;
 use super::limits::{
-    ADDED_COLUMNS_MAX, DERIVED_TABLES_MAX, EXPRESSIONS_MAX, LINKS_MAX, PROBES_MAX, REDACTIONS_MAX,
-    SET_BYTES_MAX, WAYS_MAX,
+    ADDED_COLUMNS_MAX, DERIVED_TABLES_MAX, ENDPOINTS_MAX, EXPRESSIONS_MAX, LINKS_MAX, PROBES_MAX,
+    REDACTIONS_MAX, SET_BYTES_MAX, WAYS_MAX,
 };
 use super::pattern::{Pattern, Subject};
 use super::problem::{Problem, Span, nearest};
@@ -21,10 +21,10 @@ use super::toml_reader::{Section, Text, TomlReader};
 mod derived;
 
 pub use super::toml_reader::TextPlace;
-pub use derived::{AddedColumn, BLOCKED_BY, DerivedTable, Link, LinkEnd, Sql};
+pub use derived::{AddedColumn, BLOCKED_BY, DerivedTable, Endpoint, Link, LinkEnd, Sql};
 
 /// Sections of this version.
-const SECTIONS: [&str; 5] = ["probe", "redact", "column", "table", "link"];
+const SECTIONS: [&str; 6] = ["probe", "redact", "column", "endpoint", "table", "link"];
 /// Sections that sets of later versions have.
 const LATER_SECTIONS: [&str; 2] = ["type", "program"];
 /// Mistakes that are told at once.
@@ -35,6 +35,7 @@ pub struct ProbeSet {
     pub probes: Vec<Probe>,
     pub redactions: Vec<Redaction>,
     pub columns: Vec<AddedColumn>,
+    pub endpoints: Vec<Endpoint>,
     pub tables: Vec<DerivedTable>,
     pub links: Vec<Link>,
 }
@@ -47,6 +48,10 @@ pub struct Probe {
     pub function: Pattern,
     /// Only in programs of such names.
     pub program: Option<Pattern>,
+    /// Only in programs that were built with this module.
+    pub module: Option<String>,
+    /// Only frames that have a variable of this name.
+    pub variable: Option<String>,
     /// `None`: arguments and named locals.
     pub capture: Option<Vec<Column>>,
     /// Where its function stands.
@@ -194,6 +199,12 @@ fn read_set<'a>(reader: &mut TomlReader<'a>, table: &'a DeTable<'a>) -> ProbeSet
                 set.columns =
                     sections.into_iter().filter_map(|section| derived::column(reader, section)).collect();
             }
+            "endpoint" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, ENDPOINTS_MAX);
+                set.endpoints =
+                    sections.into_iter().filter_map(|section| derived::endpoint(reader, section)).collect();
+            }
             "table" => {
                 let sections = reader.sections(name, value);
                 bounded(reader, name, &sections, DERIVED_TABLES_MAX);
@@ -213,7 +224,7 @@ fn read_set<'a>(reader: &mut TomlReader<'a>, table: &'a DeTable<'a>) -> ProbeSet
             unknown => {
                 let help = match nearest(unknown, SECTIONS.into_iter().chain(LATER_SECTIONS)) {
                     Some(nearest) => format!("did you mean [[{nearest}]]?"),
-                    None => "a set has [[probe]], [[redact]], [[column]], [[table]] and [[link]] sections"
+                    None => "a set has [[probe]], [[redact]], [[column]], [[endpoint]], [[table]] and [[link]] sections"
                         .to_owned(),
                 };
                 let shown: String = unknown.chars().take(40).collect();
@@ -254,7 +265,11 @@ fn probe<'a>(reader: &mut TomlReader<'a>, mut section: Section<'a>) -> Option<Pr
     {
         section.label = format!("probe {}", name.text);
     }
-    reader.check_keys(&section.label, section.table, &["name", "function", "program", "capture"]);
+    reader.check_keys(
+        &section.label,
+        section.table,
+        &["name", "function", "program", "module", "variable", "capture"],
+    );
     let plain = name.and_then(|name| plain_name(reader, name, &format!("{}.name", section.label)));
     let function = required(reader, &section, "function", r#"function = "shop/orders.(*Service).Place""#);
     let place = function.map(|text| reader.position_of(text));
@@ -265,7 +280,18 @@ fn probe<'a>(reader: &mut TomlReader<'a>, mut section: Section<'a>) -> Option<Pr
         .and_then(|text| pattern(reader, text, &format!("{}.program", section.label), Subject::Program));
     let capture = section.table.get("capture").map(|value| columns(reader, &section, value));
     let name_place = reader.position_of(name?);
-    Some(Probe { name: plain?, function: function?, program, capture, place: place?, name_place })
+    let mut word = |key| reader.optional_text(&section, key).map(|text| text.text.to_owned());
+    let (module, variable) = (word("module"), word("variable"));
+    Some(Probe {
+        name: plain?,
+        function: function?,
+        program,
+        module,
+        variable,
+        capture,
+        place: place?,
+        name_place,
+    })
 }
 
 fn redaction<'a>(reader: &mut TomlReader<'a>, section: &Section<'a>) -> Option<Redaction> {

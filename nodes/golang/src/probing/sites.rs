@@ -80,8 +80,17 @@ pub(super) struct Process<'a> {
 impl<'a> Sites<'a> {
     /// `None`: no probe is about the program.
     pub(super) fn new(runtime: &'a Runtime<'a>, order: &'a Order<'a>) -> Option<Self> {
-        let wanted = |probe: &&Probe| probe.program.as_ref().is_none_or(|p| p.matches(order.program));
-        let probes: Vec<&Probe> = order.sets.iter().flat_map(|set| &set.probes).filter(wanted).collect();
+        let info = &runtime.build.identity.info;
+        let has_module = |path: &String| {
+            info.main_module.iter().chain(&info.dependencies).any(|module| module.path == *path)
+        };
+        let wanted = |probe: &&Probe| {
+            probe.program.as_ref().is_none_or(|p| p.matches(order.program))
+                && probe.module.as_ref().is_none_or(has_module)
+        };
+        let mut probes: Vec<&Probe> = order.sets.iter().flat_map(|set| &set.probes).filter(wanted).collect();
+        // Debug information is not looked at for what the program does not have.
+        probes.retain(|probe| runtime.functions.any_name(|name| probe.function.matches(name)));
         if probes.is_empty() {
             return None;
         }
@@ -142,6 +151,14 @@ impl<'a> Sites<'a> {
                     let found = all.len().checked_sub(from_end).and_then(|index| all.get(index));
                     found.filter(|v| same(&v.function, call.name)).cloned().ok_or(Gap::OptimizedOut)
                 });
+                let has = |name: &String| {
+                    of_call
+                        .as_ref()
+                        .is_ok_and(|of| of.variables.iter().any(|variable| variable.name == *name))
+                };
+                if probe.variable.as_ref().is_some_and(|name| !has(name)) {
+                    continue;
+                }
                 // What is inlined defers nothing: the compiler does not inline that.
                 let deferred = if inner + 1 == calls.len() { deferred } else { None };
                 captures.push(self.capture(probe, call.name, inner as u32, of_call, deferred));

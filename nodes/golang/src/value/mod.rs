@@ -39,6 +39,7 @@ mod fake;
 #[cfg(test)]
 mod tests;
 
+pub use atomic::atomic_value;
 pub use facts::{Captured, Code, Facts, Maps};
 pub use function::FunctionNames;
 pub use json::to_json;

@@ -163,7 +163,7 @@ impl Reader<'_> {
         }
     }
 
-    fn open_type(&self, of: TypeRef) -> Result<std::sync::Arc<Type>, Gap> {
+    pub(super) fn open_type(&self, of: TypeRef) -> Result<std::sync::Arc<Type>, Gap> {
         let ty = self.types.get(of)?;
         if self.redact.hides_type(&ty.name) { Err(Gap::Redacted) } else { Ok(ty) }
     }

@@ -357,6 +357,8 @@ fn first_name(expression: &Expression) -> Option<&str> {
             | Kind::Slice { of, .. }
             | Kind::Assert { of, .. }
             | Kind::Call { of, .. }
+            | Kind::Load(of)
+            | Kind::Held(of)
             | Kind::Deadline(of)
             | Kind::ContextValue { of, .. } => of,
         };

@@ -36,6 +36,15 @@ pub struct AddedColumn {
     pub place: TextPlace,
 }
 
+/// `[[endpoint]]`: requests that goroutines serve or wait for, as rows of a SELECT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    pub name: String,
+    pub sql: Sql,
+    /// Where its name stands.
+    pub place: TextPlace,
+}
+
 /// `[[table]]`: the rows of a SELECT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DerivedTable {
@@ -140,6 +149,17 @@ pub(super) fn table<'a>(reader: &mut TomlReader<'a>, mut section: Section<'a>) -
     Some(DerivedTable { name: plain?, sql: sql?, place: place? })
 }
 
+pub(super) fn endpoint<'a>(reader: &mut TomlReader<'a>, mut section: Section<'a>) -> Option<Endpoint> {
+    named(&mut section, "endpoint");
+    reader.check_keys(&section.label, section.table, &["name", "sql"]);
+    let name = required(reader, &section, "name", r#"name = "orders""#);
+    let plain = name.and_then(|name| plain_name(reader, name, &format!("{}.name", section.label)));
+    let sql =
+        sql(reader, &section, r#"sql = "select goroutine_id, 'server' as role, method from probe_orders""#);
+    let place = name.map(|name| reader.position_of(name));
+    Some(Endpoint { name: plain?, sql: sql?, place: place? })
+}
+
 pub(super) fn link<'a>(reader: &mut TomlReader<'a>, mut section: Section<'a>) -> Option<Link> {
     let name = required(reader, &section, "name", r#"name = "lock owner""#);
     if let Some(name) = name
@@ -188,6 +208,13 @@ pub(super) fn clashes(reader: &mut TomlReader<'_>, set: &ProbeSet) {
             reader.clash(table.place, &label, message, probe.name_place, "choose another name");
         }
     }
+    for (index, endpoint) in set.endpoints.iter().enumerate() {
+        if let Some(other) = set.endpoints[..index].iter().find(|other| other.name == endpoint.name) {
+            let message = format!("there is another endpoint {}", endpoint.name);
+            let label = format!("endpoint {}.name", endpoint.name);
+            reader.clash(endpoint.place, &label, message, other.place, "choose another name");
+        }
+    }
     for (index, link) in set.links.iter().enumerate() {
         if let Some(other) = set.links[..index].iter().find(|other| other.name == link.name) {
             let message = format!("there is another link {}", link.name);
@@ -205,7 +232,7 @@ fn named(section: &mut Section<'_>, kind: &str) {
     };
     let label = match (kind, text(section.table, "table"), text(section.table, "name")) {
         ("column", Some(table), Some(name)) => format!("{kind} {table}.{name}"),
-        ("table", _, Some(name)) => format!("{kind} {name}"),
+        ("table" | "endpoint", _, Some(name)) => format!("{kind} {name}"),
         _ => return,
     };
     section.label = label;
