@@ -32,10 +32,10 @@ func start() []int {
 	}
 	go func() { connect().Query(context.Background(), "query "+statement) }()
 	go func() { connect().Exec(context.Background(), "exec "+statement) }()
-	go func() { connect().Query(context.Background(), "simple "+statement, pgx.QueryExecModeSimpleProtocol) }()
+	go func() { connect().Prepare(context.Background(), "p", "prepare "+statement) }()
 	expect("pgx", "statement", "query "+scrubbed)
 	expect("pgx", "statement", "exec "+scrubbed)
-	expect("pgx", "statement", "simple "+scrubbed)
+	expect("pgx", "statement", "prepare "+scrubbed)
 	return make([]int, 3)
 }
 
@@ -45,6 +45,10 @@ func serve(connection net.Conn) {
 		check(err)
 	}
 	backend.Send(&pgproto3.AuthenticationOk{})
+	check(backend.Flush())
+	// Its type differs between releases.
+	_, err := connection.Write([]byte{'K', 0, 0, 0, 12, 0, 0, 0, 1, 0, 0, 0, 2})
+	check(err)
 	backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
 	check(backend.Flush())
 	if _, err := backend.Receive(); err != nil {

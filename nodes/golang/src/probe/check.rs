@@ -267,6 +267,10 @@ impl Checker<'_> {
                 Err(Problem::new(field.span, message)
                     .with_nearest(nearest(&field.text, names.iter().map(String::as_str))))
             }
+            Selected::NoStruct if matches!(self.get(base, of.span)?.shape, Shape::Function) => {
+                self.steps.push(Step::Captured(field.text.clone()));
+                Ok(None)
+            }
             Selected::NoStruct => Err(self.no_struct(&*self.get(base, of.span)?, of, field)),
         }
     }

@@ -51,6 +51,8 @@ pub(super) enum Step {
         of: TypeRef,
         ty: Arc<Type>,
     },
+    /// A variable that a closure has captured.
+    Captured(String),
     /// A field that is looked for at run time.
     Select(String),
     /// An element, or the entry of a map.
@@ -205,8 +207,16 @@ fn apply(step: &Step, at: Standing, reader: &Reader<'_>) -> Result<Option<Standi
                 .ok_or_else(|| no_field(&ty.name, &field.name))?;
             Standing { place: reader.field(&place, field, &ty), of: field.of }
         }
+        Step::Captured(name) => {
+            let (place, of) = reader.captured(&place, name)?;
+            Standing { place, of }
+        }
         Step::Select(name) => {
             let mut at = held(Standing { place, of }, reader)?;
+            if matches!(reader.types.get(at.of)?.shape, Shape::Function) {
+                let (place, of) = reader.captured(&at.place, name)?;
+                return Ok(Some(Standing { place, of }));
+            }
             let Selected::Field { steps, .. } = select(reader.types, at.of, name)? else {
                 return Err(no_field(&reader.types.get(at.of)?.name, name));
             };

@@ -59,7 +59,13 @@ fn mistakes_are_placed_and_have_a_remedy() {
     let head = "[[probe]]\nname = 'a'\nfunction = 'b.C'\n";
     for (text, line, column, message, help) in [
         ("[[probes]]\n", 1, 3, "unknown section", "did you mean [[probe]]?"),
-        ("x = 1\n", 1, 1, "unknown section", "[[probe]], [[redact]], [[column]], [[endpoint]], [[table]] and [[link]]"),
+        (
+            "x = 1\n",
+            1,
+            1,
+            "unknown section",
+            "[[probe]], [[redact]], [[column]], [[endpoint]], [[table]] and [[link]]",
+        ),
         ("[[type]]\nmatch = 'x'\n", 1, 3, "not supported by this version", "update"),
         ("[probe]\nname = 'a'\n", 1, 1, "a list of sections", "write [[probe]]"),
         (
