@@ -2,7 +2,8 @@
 
 use stillframe_node::probe_sets;
 pub use stillframe_node::probe_sets::{
-    AddedColumn, DerivedTable, Endpoint, Link, LinkEnd, Outline, SetError, SetErrors, Sql, TextPlace, outline,
+    AddedColumn, DerivedTable, Endpoint, Link, LinkEnd, Outline, Pattern, ProgramRule, SetError, SetErrors,
+    Sql, TextPlace, outline,
 };
 
 use crate::store;

@@ -19,6 +19,7 @@ mod interner;
 mod load;
 pub mod order;
 mod probes;
+mod programs;
 mod query;
 pub mod reader;
 mod rows;

@@ -26,6 +26,7 @@ use super::order::{
     ClockBound, Existing, HostKey, LostProcess, ProcessSummary, SnapshotMeta, Summary, WriteError,
 };
 use super::probes::Probes;
+use super::programs;
 use super::schema;
 use super::sets::{self, Budget};
 use super::tables::Tables;
@@ -222,6 +223,7 @@ impl SnapshotWriter {
         let mut complete = self.processes.iter().all(|process| process.state == "complete")
             && self.hosts.iter().all(Host::is_complete);
         self.write_probe_tables()?;
+        programs::apply(&self.database, &self.set)?;
         self.insert_closing_rows(complete, duration_ns)?;
         self.index()?;
         complete &= self.derive()?;

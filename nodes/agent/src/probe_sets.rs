@@ -3,9 +3,11 @@
 
 use stillframe_golang::probe::ProbeSet;
 use stillframe_golang::probe::expression::{Builtin, Kind};
+pub use stillframe_golang::probe::pattern::Pattern;
 use stillframe_golang::probe::set::Column;
 pub use stillframe_golang::probe::set::{
-    AddedColumn, DerivedTable, Endpoint, Link, LinkEnd, Probe, SetError, SetErrors, Sql, TextPlace,
+    AddedColumn, DerivedTable, Endpoint, Link, LinkEnd, Probe, ProgramRule, SetError, SetErrors, Sql,
+    TextPlace,
 };
 
 /// A probe, and the names of its expressions; none: it takes what each function has.
@@ -21,6 +23,7 @@ pub struct Outline {
     /// In the order of the text, like all of it.
     pub probes: Vec<Table>,
     pub has_redactions: bool,
+    pub programs: Vec<ProgramRule>,
     pub columns: Vec<AddedColumn>,
     pub endpoints: Vec<Endpoint>,
     pub tables: Vec<DerivedTable>,
@@ -30,11 +33,13 @@ pub struct Outline {
 }
 
 pub fn outline(text: &str) -> Result<Outline, SetErrors> {
-    let ProbeSet { probes, redactions, columns, endpoints, tables, links } = ProbeSet::parse(text)?;
+    let ProbeSet { probes, types: _, programs, redactions, columns, endpoints, tables, links } =
+        ProbeSet::parse(text)?;
     Ok(Outline {
         addresses: probes.iter().flat_map(addresses).collect(),
         probes: probes.iter().map(table).collect(),
         has_redactions: !redactions.is_empty(),
+        programs,
         columns,
         endpoints,
         tables,

@@ -10,6 +10,12 @@ pub const REDACTIONS_MAX: usize = 256;
 pub const ADDED_COLUMNS_MAX: usize = 64;
 /// `[[table]]` sections of one set.
 pub const DERIVED_TABLES_MAX: usize = 64;
+/// `[[type]]` sections of one set.
+pub const TYPES_MAX: usize = 64;
+/// Fields of one `[[type]]` section.
+pub const TYPE_FIELDS_MAX: usize = 64;
+/// `[[program]]` sections of one set.
+pub const PROGRAMS_MAX: usize = 64;
 /// `[[endpoint]]` sections of one set.
 pub const ENDPOINTS_MAX: usize = 64;
 /// `[[link]]` sections of one set.

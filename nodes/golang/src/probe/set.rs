@@ -12,27 +12,31 @@ use super::column::{self, RESERVED};
 use super::expression::Expression;
 use super::limits::{
     ADDED_COLUMNS_MAX, DERIVED_TABLES_MAX, ENDPOINTS_MAX, EXPRESSIONS_MAX, LINKS_MAX, PROBES_MAX,
-    REDACTIONS_MAX, SET_BYTES_MAX, WAYS_MAX,
+    PROGRAMS_MAX, REDACTIONS_MAX, SET_BYTES_MAX, TYPES_MAX, WAYS_MAX,
 };
 use super::pattern::{Pattern, Subject};
 use super::problem::{Problem, Span, nearest};
 use super::toml_reader::{Section, Text, TomlReader};
 
 mod derived;
+mod program_rule;
+mod type_rule;
 
 pub use super::toml_reader::TextPlace;
 pub use derived::{AddedColumn, BLOCKED_BY, DerivedTable, Endpoint, Link, LinkEnd, Sql};
+pub use program_rule::ProgramRule;
+pub use type_rule::TypeRule;
 
 /// Sections of this version.
-const SECTIONS: [&str; 6] = ["probe", "redact", "column", "endpoint", "table", "link"];
-/// Sections that sets of later versions have.
-const LATER_SECTIONS: [&str; 2] = ["type", "program"];
+const SECTIONS: [&str; 8] = ["probe", "type", "program", "redact", "column", "endpoint", "table", "link"];
 /// Mistakes that are told at once.
 const ERRORS_MAX: usize = 50;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProbeSet {
     pub probes: Vec<Probe>,
+    pub types: Vec<TypeRule>,
+    pub programs: Vec<ProgramRule>,
     pub redactions: Vec<Redaction>,
     pub columns: Vec<AddedColumn>,
     pub endpoints: Vec<Endpoint>,
@@ -52,6 +56,8 @@ pub struct Probe {
     pub module: Option<String>,
     /// Only frames that have a variable of this name.
     pub variable: Option<String>,
+    /// It is asked of programs that need not have what it captures.
+    pub is_quiet: bool,
     /// `None`: arguments and named locals.
     pub capture: Option<Vec<Column>>,
     /// Where its function stands.
@@ -188,6 +194,16 @@ fn read_set<'a>(reader: &mut TomlReader<'a>, table: &'a DeTable<'a>) -> ProbeSet
                 bounded(reader, name, &sections, PROBES_MAX);
                 set.probes = probes(reader, sections);
             }
+            "type" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, TYPES_MAX);
+                set.types = sections.iter().filter_map(|section| type_rule::rule(reader, section)).collect();
+            }
+            "program" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, PROGRAMS_MAX);
+                set.programs = program_rule::rules(reader, sections);
+            }
             "redact" => {
                 let sections = reader.sections(name, value);
                 bounded(reader, name, &sections, REDACTIONS_MAX);
@@ -217,14 +233,10 @@ fn read_set<'a>(reader: &mut TomlReader<'a>, table: &'a DeTable<'a>) -> ProbeSet
                 set.links =
                     sections.into_iter().filter_map(|section| derived::link(reader, section)).collect();
             }
-            later if LATER_SECTIONS.contains(&later) => {
-                let message = format!("[[{later}]] is not supported by this version of Stillframe");
-                reader.error(at, later, message, "leave it out, or update Stillframe");
-            }
             unknown => {
-                let help = match nearest(unknown, SECTIONS.into_iter().chain(LATER_SECTIONS)) {
+                let help = match nearest(unknown, SECTIONS) {
                     Some(nearest) => format!("did you mean [[{nearest}]]?"),
-                    None => "a set has [[probe]], [[redact]], [[column]], [[endpoint]], [[table]] and [[link]] sections"
+                    None => "a set has [[probe]], [[type]], [[program]], [[redact]], [[column]], [[endpoint]], [[table]] and [[link]] sections"
                         .to_owned(),
                 };
                 let shown: String = unknown.chars().take(40).collect();
@@ -232,6 +244,8 @@ fn read_set<'a>(reader: &mut TomlReader<'a>, table: &'a DeTable<'a>) -> ProbeSet
             }
         }
     }
+    set.probes.extend(set.programs.iter().filter_map(ProgramRule::probe));
+    program_rule::clashes(reader, &set);
     derived::clashes(reader, &set);
     set
 }
@@ -286,6 +300,7 @@ fn probe<'a>(reader: &mut TomlReader<'a>, mut section: Section<'a>) -> Option<Pr
         name: plain?,
         function: function?,
         program,
+        is_quiet: false,
         module,
         variable,
         capture,

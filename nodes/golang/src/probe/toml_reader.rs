@@ -82,6 +82,11 @@ impl<'a> TomlReader<'a> {
         TextPlace { line, column, is_verbatim: of.is_verbatim }
     }
 
+    pub(super) fn place_at(&self, at: usize) -> TextPlace {
+        let (line, column) = position(self.source, at);
+        TextPlace { line, column, is_verbatim: false }
+    }
+
     /// The tables of `[[name]]`.
     pub(super) fn sections(&mut self, name: &str, value: &'a Spanned<DeValue<'a>>) -> Vec<Section<'a>> {
         let mut sections = Vec::new();

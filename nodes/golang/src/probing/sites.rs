@@ -222,6 +222,7 @@ impl<'a> Sites<'a> {
                     // Of several expressions most are for other releases.
                     let fits = |plan: &Result<Plan, Gap>| !matches!(plan, Err(Gap::Expression(_)));
                     if let Some(Err(Gap::Expression(what))) = plans.first()
+                        && !probe.is_quiet
                         && !plans.iter().any(fits)
                         && self.problems.len() < PROBLEMS_MAX
                     {

@@ -59,14 +59,19 @@ fn mistakes_are_placed_and_have_a_remedy() {
     let head = "[[probe]]\nname = 'a'\nfunction = 'b.C'\n";
     for (text, line, column, message, help) in [
         ("[[probes]]\n", 1, 3, "unknown section", "did you mean [[probe]]?"),
+        ("x = 1\n", 1, 1, "unknown section", "[[endpoint]], [[table]] and [[link]]"),
+        ("[[type]]\nmatch = 'x'\n", 1, 1, "a list of 1 to 64 fields", "Customer.Name"),
+        ("[[type]]\nmatch = 'x'\ncapture = ['a[0]']\n", 3, 13, "no field of a struct", "Customer.Name"),
+        ("[[program]]\nmatch = { exe = '*' }\n", 1, 1, "says nothing", "a name"),
+        ("[[program]]\nname = 'a'\nmatch = { env = {} }\n", 3, 11, "not looked at yet", "cmdline"),
+        ("[[program]]\ninstance = 'nodeName'\n", 2, 13, "a variable of a package", "shop/orders.nodeName"),
         (
-            "x = 1\n",
+            "[[program]]\nname = 'a'\nmatch = { exe = 'x' }\n[[program]]\nname = 'b'\nmatch = { exe = 'x' }\n",
+            4,
             1,
-            1,
-            "unknown section",
-            "[[probe]], [[redact]], [[column]], [[endpoint]], [[table]] and [[link]]",
+            "for the same programs in line 1",
+            "leave one",
         ),
-        ("[[type]]\nmatch = 'x'\n", 1, 3, "not supported by this version", "update"),
         ("[probe]\nname = 'a'\n", 1, 1, "a list of sections", "write [[probe]]"),
         (
             "[[probe]]\nname = 'a'\nfunktion = 'b'\nfunction = 'c'\n",
