@@ -3,7 +3,7 @@
 use stillframe_node::probe_sets;
 pub use stillframe_node::probe_sets::{
     AddedColumn, DerivedTable, Endpoint, Link, LinkEnd, Outline, Pattern, ProgramRule, SetError, SetErrors,
-    Sql, TextPlace, outline,
+    Sql, TextPlace, is_name, outline,
 };
 
 use crate::store;

@@ -13,6 +13,7 @@
 mod check;
 mod list;
 mod packs;
+mod stored;
 mod variables;
 
 use std::path::PathBuf;
@@ -49,6 +50,10 @@ enum Verb {
     List(list::Arguments),
     Vars(variables::Arguments),
     Packs(packs::Arguments),
+    Push(stored::Push),
+    Pull(stored::Pull),
+    Sets(stored::Sets),
+    Diff(stored::Diff),
 }
 
 /// The program that is asked about.
@@ -69,6 +74,10 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
         Verb::List(arguments) => list::run(arguments, json),
         Verb::Vars(arguments) => variables::run(arguments, json),
         Verb::Packs(arguments) => packs::run(arguments, json),
+        Verb::Push(arguments) => stored::push(arguments, json),
+        Verb::Pull(arguments) => stored::pull(arguments, json),
+        Verb::Sets(arguments) => stored::sets(arguments, json),
+        Verb::Diff(arguments) => stored::diff(arguments, json),
     }
 }
 

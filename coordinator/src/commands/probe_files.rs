@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use stillframe_wire::limits::PROBES_BYTES_MAX;
 
 use super::{Class, Failure};
+use crate::api::probe_sets::ProbeSetText;
 use crate::packs::{PACKS, Pack};
 use crate::probe_sets::{self, Outline, SetError, SetErrors};
 
@@ -29,7 +30,7 @@ pub fn packs(names: &[String]) -> Result<Vec<Pack>, Failure> {
 }
 
 /// The text of all of them as one probe set; without packs and files it is empty.
-pub fn read(packs: &[Pack], files: &[PathBuf]) -> Result<String, Failure> {
+pub fn read(packs: &[Pack], stored: &[ProbeSetText], files: &[PathBuf]) -> Result<String, Failure> {
     if files.iter().filter(|file| is_stdin(file)).count() > 1 {
         let message = "--probes - reads stdin, and that is read once";
         return Err(Failure::new(Class::Usage, message, "name a file, or give all probes on stdin"));
@@ -40,6 +41,14 @@ pub fn read(packs: &[Pack], files: &[PathBuf]) -> Result<String, Failure> {
         let name = format!("pack {}", pack.name);
         parts.push(Part { name, first_line: 1 + all.matches('\n').count() });
         all.push_str(pack.text);
+    }
+    for set in stored {
+        let name = format!("set {} version {}", set.entry.name, set.entry.version);
+        parts.push(Part { name, first_line: 1 + all.matches('\n').count() });
+        all.push_str(&set.text);
+        if !set.text.ends_with('\n') {
+            all.push('\n');
+        }
     }
     for file in files {
         let part = Part { name: name(file), first_line: 1 + all.matches('\n').count() };
@@ -64,6 +73,19 @@ pub fn read(packs: &[Pack], files: &[PathBuf]) -> Result<String, Failure> {
         Failure::new(Class::Usage, lines(&errors, &parts), "correct the probes; nothing was captured")
     })?;
     Ok(all)
+}
+
+/// The text of one probe set, and what to call it.
+pub fn read_text(file: &Path) -> Result<(String, Part), Failure> {
+    let text = read_one(file)?;
+    let part = Part { name: name(file), first_line: 1 };
+    match probe_sets::outline(&text) {
+        Ok(_) => Ok((text, part)),
+        Err(errors) => {
+            let message = lines(&errors, &[part]);
+            Err(Failure::new(Class::Usage, message, "correct the probe set; nothing was kept"))
+        }
+    }
 }
 
 /// One probe set, for what it makes without capturing anything. And what to call it.
@@ -153,17 +175,17 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             path
         };
-        assert_eq!(read(&[], &[]).unwrap(), "");
+        assert_eq!(read(&[], &[], &[]).unwrap(), "");
         let one = file("one", ONE.as_bytes());
         let two = file("two", b"[[redact]]\nfield = '**.Token'\n");
         assert_eq!(
-            read(&[], &[one.clone(), two]).unwrap(),
+            read(&[], &[], &[one.clone(), two]).unwrap(),
             format!("{ONE}\n[[redact]]\nfield = '**.Token'\n")
         );
 
         let wrong = file("wrong", b"[[probe]]\nnam = 'a'\nfunction = 'a.B'\n\n[[typo]]\n");
         let failure = |files: &[PathBuf]| {
-            let failure = read(&[], files).unwrap_err();
+            let failure = read(&[], &[], files).unwrap_err();
             (failure.class, failure.message.replace(&folder.path().display().to_string(), "."))
         };
         let (class, message) = failure(std::slice::from_ref(&wrong));
@@ -187,7 +209,7 @@ mod tests {
         // SQL of one file over a table of the other, and a mistake in it.
         let column = |sql: &str| format!("[[column]]\ntable = 'one'\nname = 'x'\nsql = '{sql}'\n");
         let good = file("good", column("depth + 1").as_bytes());
-        assert!(read(&[], &[one.clone(), good.clone()]).is_ok());
+        assert!(read(&[], &[], &[one.clone(), good.clone()]).is_ok());
         assert!(failure(&[good]).1.starts_with("./good:2:10: column one.x: there is no table probe_one"));
         let bad = file("bad", column("depth depht").as_bytes());
         let (_, message) = failure(&[one.clone(), bad]);

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 
+use super::coordinator::Client;
 use super::{Class, Done, Failure, clock, local_snapshot, probe_files, remote_snapshot};
 use crate::api::Selector;
+use crate::api::probe_sets::ProbeSetText;
 use crate::store::order::Existing;
 
 /// Take a snapshot: all goroutines of one or more Go processes into one SQLite file.
@@ -65,6 +67,12 @@ pub struct Arguments {
     /// default; none, default or all. May be repeated.
     #[arg(long, value_name = "NAME")]
     pub(super) pack: Vec<String>,
+    /// A probe set that the coordinator keeps, as NAME or NAME@VERSION. May be repeated.
+    #[arg(long, value_name = "NAME", requires = "coordinator")]
+    set: Vec<String>,
+    /// Leave out the sets that the coordinator adds by default.
+    #[arg(long, requires = "coordinator")]
+    no_default_sets: bool,
     /// Take it by this coordinator, of all its hosts at one instant. Not for core files.
     #[arg(long, value_name = "URL", env = "STILLFRAME_COORDINATOR")]
     coordinator: Option<String>,
@@ -83,11 +91,40 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
             Failure::new(Class::Usage, message, "redirect stdout, or name a file with --output").into()
         );
     }
-    let probes = probe_files::read(&probe_files::packs(&arguments.pack)?, &arguments.probes)?;
+    let probes = {
+        let stored = match &arguments.coordinator {
+            Some(url) => stored_sets(&Client::new(url)?, arguments)?,
+            None => Vec::new(),
+        };
+        probe_files::read(&probe_files::packs(&arguments.pack)?, &stored, &arguments.probes)?
+    };
     match (&arguments.coordinator, &arguments.core) {
         (Some(coordinator), None) => remote_snapshot::run(wanted(coordinator, arguments, probes), json),
         _ => local_snapshot::run(arguments, &probes, json),
     }
+}
+
+/// Those that are named, and those that are added by default.
+fn stored_sets(client: &Client, arguments: &Arguments) -> anyhow::Result<Vec<ProbeSetText>> {
+    let mut wanted: Vec<(String, u32)> = Vec::new();
+    for text in &arguments.set {
+        let (name, version) = text.split_once('@').unwrap_or((text, "0"));
+        let version = version.parse().map_err(|_| {
+            Failure::new(Class::Usage, format!("{text}: {version} is no version"), "write NAME or NAME@3")
+        })?;
+        wanted.push((name.to_owned(), version));
+    }
+    if !arguments.no_default_sets {
+        let by_default = client.probe_sets()?.sets.into_iter().filter(|set| set.is_default);
+        wanted.extend(by_default.map(|set| (set.name, set.version)));
+    }
+    let mut sets: Vec<ProbeSetText> = Vec::new();
+    for (name, version) in wanted {
+        if !sets.iter().any(|set| set.entry.name == name) {
+            sets.push(client.probe_set(&name, version)?);
+        }
+    }
+    Ok(sets)
 }
 
 /// The same, by a coordinator.

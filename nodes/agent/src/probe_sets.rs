@@ -3,6 +3,7 @@
 
 use stillframe_golang::probe::ProbeSet;
 use stillframe_golang::probe::expression::{Builtin, Kind};
+pub use stillframe_golang::probe::is_name;
 pub use stillframe_golang::probe::pattern::Pattern;
 use stillframe_golang::probe::set::Column;
 pub use stillframe_golang::probe::set::{
@@ -23,6 +24,8 @@ pub struct Outline {
     /// In the order of the text, like all of it.
     pub probes: Vec<Table>,
     pub has_redactions: bool,
+    /// Probes that are not restricted to programs.
+    pub for_any_program: Vec<String>,
     pub programs: Vec<ProgramRule>,
     pub columns: Vec<AddedColumn>,
     pub endpoints: Vec<Endpoint>,
@@ -39,6 +42,11 @@ pub fn outline(text: &str) -> Result<Outline, SetErrors> {
         addresses: probes.iter().flat_map(addresses).collect(),
         probes: probes.iter().map(table).collect(),
         has_redactions: !redactions.is_empty(),
+        for_any_program: probes
+            .iter()
+            .filter(|probe| probe.program.is_none() && !probe.is_quiet)
+            .map(|probe| probe.name.clone())
+            .collect(),
         programs,
         columns,
         endpoints,

@@ -32,6 +32,7 @@ pub mod problem;
 pub mod set;
 
 pub use check::check;
+pub use column::is_name;
 pub use defaults::{DEPTH as DEFAULT_DEPTH, default_columns};
 pub use frame::FrameView;
 pub use plan::{Evaluated, Plan};
