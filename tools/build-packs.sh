@@ -12,7 +12,8 @@ sources=$root/tests/programs/packs
 : "${STILLFRAME_PROGRAMS:?names the folder that the programs go to}"
 mkdir -p "$STILLFRAME_PROGRAMS"
 
-newest="http:std:1.27.3 http:std:1.26.6 database_sql:std:1.27.3 grpc:v1.85.0:1.27.3 pgx:v5.12.0:1.27.3 redis:v9.23.0:1.27.3"
+newest="http:std:1.27.3 http:std:1.26.6 database_sql:std:1.27.3 grpc:v1.85.0:1.27.3 pgx:v5.12.0:1.27.3 redis:v9.23.0:1.27.3
+	otel:v0.72.0:1.27.3"
 # The oldest releases are those that build with all versions of Go. gRPC's types changed in 1.69, 1.71 and 1.77.
 all="http:std:1.21.13 http:std:1.22.10 http:std:1.23.9 http:std:1.24.11 http:std:1.25.5 http:std:1.26.6 http:std:1.27.3
 	database_sql:std:1.21.13 database_sql:std:1.22.10 database_sql:std:1.23.9 database_sql:std:1.24.11
@@ -21,13 +22,16 @@ all="http:std:1.21.13 http:std:1.22.10 http:std:1.23.9 http:std:1.24.11 http:std
 	grpc:v1.68.0:1.27.3 grpc:v1.69.0:1.23.9 grpc:v1.69.0:1.27.3 grpc:v1.71.0:1.24.11 grpc:v1.71.0:1.27.3
 	grpc:v1.77.0:1.25.5 grpc:v1.77.0:1.27.3 grpc:v1.85.0:1.26.6 grpc:v1.85.0:1.27.3
 	redis:v9.0.0:1.21.13 redis:v9.0.0:1.27.3 redis:v9.14.0:1.24.11 redis:v9.23.0:1.26.6 redis:v9.23.0:1.27.3
-	pgx:v5.0.0:1.21.13 pgx:v5.0.0:1.27.3 pgx:v5.7.0:1.24.11 pgx:v5.12.0:1.26.6 pgx:v5.12.0:1.27.3"
+	pgx:v5.0.0:1.21.13 pgx:v5.0.0:1.27.3 pgx:v5.7.0:1.24.11 pgx:v5.12.0:1.26.6 pgx:v5.12.0:1.27.3
+	otel:v0.72.0:1.27.3"
 
 module_of() { # library
 	case $1 in
 	grpc) echo google.golang.org/grpc ;;
 	redis) echo github.com/redis/go-redis/v9 ;;
 	pgx) echo github.com/jackc/pgx/v5 ;;
+	# Released together with otelhttp.
+	otel) echo go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc ;;
 	esac
 }
 

@@ -64,7 +64,7 @@ values="1.21.13:normal 1.21.13:pie 1.21.13:cgo 1.22.10:normal 1.23.9:normal 1.24
 
 # What gRPC's newest release builds with.
 requests="1.26.6:normal 1.27.3:cgo"
-traffic="1.26.6:normal 1.27.3:cgo"
+traffic="1.26.6:normal 1.27.3:cgo 1.27.3:w"
 transactions="1.21.13:normal 1.24.11:normal 1.27.3:normal"
 
 secrets="1.21.13:normal 1.27.3:cgo"

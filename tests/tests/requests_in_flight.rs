@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use stillframe_tests::captured::rows;
 use stillframe_tests::process_state::assert_free;
-use stillframe_tests::programs::{Program, Running};
+use stillframe_tests::programs::{Kind, Program, Running};
 use stillframe_tests::stillframe::run;
 
 const SNAPSHOTS: usize = 100;
@@ -23,8 +23,42 @@ const SECRET: &[u8] = b"secret-";
 #[test]
 fn every_row_is_a_request_that_was_served() {
     let folder = tempfile::tempdir().unwrap();
-    for program in Program::some("traffic") {
-        under_load(&program, folder.path());
+    for program in Program::some("traffic").iter().filter(|program| program.kind != Kind::NoDebugInfo) {
+        under_load(program, folder.path());
+    }
+}
+
+/// What there is without debug information: that there is a request, and of which protocol.
+#[test]
+fn requests_without_debug_information_are_there_and_say_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = Program::some("traffic");
+    let mut programs = all.iter().filter(|program| program.kind == Kind::NoDebugInfo).peekable();
+    assert!(programs.peek().is_some(), "no such program is built");
+    for program in programs {
+        let record = folder.path().join("record");
+        let server = Running::start(program.command().arg("serve").arg(&record), None);
+        let mut client = Running::start(program.command().arg("drive").args(&server.ready[1..4]), None);
+        let (pid, file) = (server.pid().to_string(), folder.path().join("s.db"));
+        let ran = run(&["snapshot", "--max-pause", "5s", "--pid", &pid, "-o", file.to_str().unwrap()]);
+        assert_eq!(ran.code, Some(0), "{program}: {}", ran.stderr);
+        client.signal(Signal::SIGTERM);
+        assert!(client.wait().success(), "{program}: the client");
+        let query = "select protocol, count(*) as requests, count(method) as methods, count(age_source) as sources \
+                     from requests_in_flight group by protocol order by protocol";
+        let counts = rows(&file, query);
+        let protocols: Vec<&str> = counts.iter().filter_map(|row| row["protocol"].as_str()).collect();
+        assert_eq!(protocols, ["grpc", "http1", "http2"], "{program}");
+        for row in &counts {
+            assert_eq!(row["methods"], 0, "{program}: {row}");
+            assert_eq!(row["sources"], row["requests"], "{program}: {row}");
+        }
+        let gaps = rows(&file, "select distinct gap from goroutine_values where name = 'method'");
+        let [gap] = gaps.as_slice() else { panic!("{program}: {gaps:?}") };
+        assert!(
+            gap["gap"].as_str().is_some_and(|gap| gap.contains("no debug information")),
+            "{program}: {gap}"
+        );
     }
 }
 

@@ -111,7 +111,8 @@ select g.goroutine_id,
         from (select probe, name, value, min(depth)
               from goroutine_values
               where goroutine_id = g.goroutine_id
-              group by probe, name) v) as "values"
+              group by probe, name) v) as "values",
+       g.labels
 from job_stacks s
 join goroutines g on g.stack_id = s.stack_id
 join processes p on p.process_id = g.process_id
@@ -140,7 +141,8 @@ select (coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - e.started_unix_ns
        e.trace_id,
        e.stream_id,
        e.span_id,
-       e.unmatched
+       e.unmatched,
+       g.labels
 from endpoints e
 join goroutines g on g.goroutine_id = e.goroutine_id
 join processes p on p.process_id = g.process_id

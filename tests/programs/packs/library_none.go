@@ -1,4 +1,4 @@
-//go:build !(http || database_sql || grpc || pgx || redis)
+//go:build !(http || database_sql || grpc || otel || pgx || redis)
 
 package main
 
