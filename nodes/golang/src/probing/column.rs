@@ -53,17 +53,18 @@ impl Column {
         Some(Cell::missing(way.of.clone(), gap.clone()))
     }
 
+    /// `frame`: where it ends, and whether its function has begun for sure.
     pub(super) fn evaluate(
         &self,
         process: &Process<'_>,
         capture: &Capture,
-        frame_end: u64,
+        frame: (u64, bool),
         registers: Option<&Registers>,
         view: &View<'_>,
     ) -> Cell {
         let mut first = None;
         for way in self.ways.iter().filter(|way| way.missing(registers.is_some()).is_none()) {
-            let cell = way.evaluate(process, capture, frame_end, registers, view);
+            let cell = way.evaluate(process, capture, frame, registers, view);
             if !matches!(cell.value, Value::Missing(_)) {
                 return cell;
             }
@@ -103,7 +104,7 @@ impl Way {
         &self,
         process: &Process<'_>,
         capture: &Capture,
-        frame_end: u64,
+        (frame_end, has_begun): (u64, bool),
         registers: Option<&Registers>,
         view: &View<'_>,
     ) -> Cell {
@@ -117,7 +118,7 @@ impl Way {
             frame_end,
             bias: process.runtime.bias,
             registers,
-            deferred: self.deferred,
+            deferred: self.deferred.filter(|_| has_begun),
             now_unix_ns: process.now_unix_ns,
         };
         let types = process.types(view);

@@ -140,7 +140,11 @@ impl<'a> Sites<'a> {
         let calls = runtime.functions.logical_frames(&frame.function, frame.call_pc);
         let mut captures = Vec::new();
         let mut variables = None;
-        let deferred = runtime.functions.deferred(&frame.function);
+        // What says which calls are due is written at the function's beginning. Where it may not yet have run, in front of the
+        // first instruction that makes room or within the function itself, it is not believed.
+        let has_begun = frame.call_pc != frame.pc
+            && runtime.functions.stack_delta(&frame.function, frame.call_pc).is_some_and(|delta| delta > 0);
+        let deferred = runtime.functions.deferred(&frame.function).filter(|_| has_begun);
         for (inner, call) in calls.iter().enumerate() {
             for &index in self.interested(call.name).iter() {
                 let probe = self.probes[index];
