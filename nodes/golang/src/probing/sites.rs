@@ -81,12 +81,9 @@ impl<'a> Sites<'a> {
     /// `None`: no probe is about the program.
     pub(super) fn new(runtime: &'a Runtime<'a>, order: &'a Order<'a>) -> Option<Self> {
         let info = &runtime.build.identity.info;
-        let has_module = |path: &String| {
-            info.main_module.iter().chain(&info.dependencies).any(|module| module.path == *path)
-        };
         let wanted = |probe: &&Probe| {
             probe.program.as_ref().is_none_or(|p| p.matches(order.program))
-                && probe.module.as_ref().is_none_or(has_module)
+                && probe.module.as_ref().is_none_or(|path| info.has_module(path))
         };
         let mut probes: Vec<&Probe> = order.sets.iter().flat_map(|set| &set.probes).filter(wanted).collect();
         // Debug information is not looked at for what the program does not have.

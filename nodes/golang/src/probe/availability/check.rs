@@ -109,6 +109,12 @@ impl Availability<'_> {
             checked.not_here = Some(format!("it is for programs {}, and this is {program}", pattern.text()));
             return checked;
         }
+        if let Some(module) = &probe.module
+            && !self.build.identity.info.has_module(module)
+        {
+            checked.not_here = Some(format!("it is for programs that are built with the module {module}"));
+            return checked;
+        }
         let found = self.find(&[&probe.function]);
         checked.left_out = found.len().saturating_sub(FUNCTIONS_MAX);
         let functions = found.iter().take(FUNCTIONS_MAX);
@@ -148,7 +154,12 @@ impl Availability<'_> {
                 }
                 match debug.info.variables(site.pc, &site.evidence) {
                     Ok(frames) => {
-                        for frame in frames.iter().filter(|frame| is_called(&frame.function, name)) {
+                        let has = |frame: &FrameVariables| {
+                            let wanted = probe.variable.as_ref();
+                            wanted.is_none_or(|name| frame.variables.iter().any(|v| v.name == *name))
+                        };
+                        let frames = frames.iter().filter(|frame| is_called(&frame.function, name));
+                        for frame in frames.filter(|frame| has(frame)) {
                             sites += 1;
                             look.at(frame);
                         }
@@ -160,7 +171,7 @@ impl Availability<'_> {
                 }
             }
         }
-        if sites == 0 {
+        if sites == 0 && probe.variable.is_none() {
             look.anywhere(name);
         }
         // Variables of inner blocks stand only at some of the places.
