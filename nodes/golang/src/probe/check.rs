@@ -98,7 +98,8 @@ impl Checker<'_> {
                 {
                     let paths = self.scope.program.packages(package);
                     if !paths.is_empty() {
-                        return self.global(&paths, field, expression.span);
+                        let global = self.global(&paths, field, expression.span);
+                        return global.map_err(|problem| self.neither(package, of.span, problem));
                     }
                 }
                 let known = self.walk(of)?;
@@ -196,18 +197,31 @@ impl Checker<'_> {
             self.root = Some(Root::Global { address: found.address, of: found.of });
             return Ok(Some(found.of));
         }
-        let mut names: Vec<&str> =
-            self.scope.variables.iter().map(|variable| variable.name.as_str()).collect();
-        names.extend(declared.iter().map(|(name, _)| name.as_str()));
-        names.retain(|name| !name.starts_with('.'));
-        names.sort_unstable();
-        names.dedup();
+        let names = self.names_of_variables(span)?;
         let message = format!(
             "there is no variable {name} in {}; its variables: {}",
             self.scope.function,
-            listed(names.iter().copied())
+            listed(names.iter().map(String::as_str))
         );
-        Err(Problem::new(span, message).with_nearest(nearest(name, names)))
+        Err(Problem::new(span, message).with_nearest(nearest(name, names.iter().map(String::as_str))))
+    }
+
+    fn names_of_variables(&self, span: Span) -> Result<Vec<String>, Problem> {
+        let declared = self.declared(span)?;
+        let here = self.scope.variables.iter().map(|variable| &variable.name);
+        let mut names: Vec<String> = here.chain(declared.iter().map(|(name, _)| name)).cloned().collect();
+        names.retain(|name| !name.starts_with('.'));
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Neither a variable nor a package that has such a variable: which of them was meant is not known.
+    fn neither(&self, name: &str, span: Span, problem: Problem) -> Problem {
+        let names = self.names_of_variables(span).unwrap_or_default();
+        let message =
+            format!("{}; nor is there a variable {name} in {}", problem.message, self.scope.function);
+        Problem::new(problem.span, message).with_nearest(nearest(name, names.iter().map(String::as_str)))
     }
 
     /// A variable of the one of these packages that has it.
@@ -226,7 +240,7 @@ impl Checker<'_> {
             [] => {
                 let packages = listed(paths.iter().map(String::as_str));
                 let message = format!(
-                    "package {packages} has no variable {}, or the linker left it out because nothing uses it",
+                    "there is no variable {} in {packages}, or the linker left it out because nothing uses it",
                     name.text
                 );
                 Err(Problem::new(name.span, message))

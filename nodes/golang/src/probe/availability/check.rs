@@ -1,5 +1,7 @@
 //! A probe set against a build: what each probe means there, and what of it can be had.
 
+use std::collections::HashSet;
+
 use rustc_hash::FxHashMap;
 
 use super::functions::Found;
@@ -41,7 +43,7 @@ pub struct CheckedProbe {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedFunction {
-    /// As Go prints it.
+    /// As the function table has it: an instance of a generic function with its type arguments.
     pub name: String,
     pub file: String,
     pub line: i32,
@@ -132,7 +134,7 @@ impl Availability<'_> {
             Err(gap) => (0, without_debug_info(probe, gap)),
         };
         let inlined_into = found.inlined_into;
-        CheckedFunction { name: outside_brackets(name).1, file, line, inlined_into, sites, expressions }
+        CheckedFunction { name: name.to_owned(), file, line, inlined_into, sites, expressions }
     }
 
     /// Evaluates nothing: looks at where the variables are at each place.
@@ -144,8 +146,14 @@ impl Availability<'_> {
         found: &Found,
     ) -> (usize, Vec<CheckedExpression>) {
         let types = BuildTypes(&debug.info);
-        let mut look =
-            Look { debug, types: &types, probe, expressions: Vec::new(), plans: FxHashMap::default() };
+        let mut look = Look {
+            debug,
+            types: &types,
+            probe,
+            expressions: Vec::new(),
+            plans: FxHashMap::default(),
+            fitting: HashSet::new(),
+        };
         let mut sites = 0;
         'holders: for holder in found.own.iter().chain(&found.holders) {
             for site in self.sites(holder, name) {
@@ -174,8 +182,12 @@ impl Availability<'_> {
         if sites == 0 && probe.variable.is_none() {
             look.anywhere(name);
         }
-        // Variables of inner blocks stand only at some of the places.
         for expression in &mut look.expressions {
+            // What fits at some places is no mistake.
+            if look.fitting.contains(&expression.column) {
+                expression.mistake = None;
+            }
+            // Variables of inner blocks stand only at some of the places.
             if let Some(elsewhere) = sites.checked_sub(expression.places.all).filter(|&n| n > 0) {
                 expression.places.all = sites;
                 expression.places.missing.push((Gap::NotDeclared, elsewhere));
@@ -186,7 +198,7 @@ impl Availability<'_> {
 }
 
 /// `main.F[go.shape.int]` of debug information is `main.F[...]` in the function table.
-fn is_called(function: &str, name: &str) -> bool {
+pub(super) fn is_called(function: &str, name: &str) -> bool {
     function == name || outside_brackets(function).1 == outside_brackets(name).1
 }
 
@@ -225,6 +237,8 @@ struct Look<'a> {
     probe: &'a Probe,
     expressions: Vec<CheckedExpression>,
     plans: FxHashMap<PlanKey, Result<Plan, Problem>>,
+    /// Columns whose expressions fit somewhere.
+    fitting: HashSet<String>,
 }
 
 impl Look<'_> {
@@ -240,11 +254,26 @@ impl Look<'_> {
             match self.best(index, column, &frame.function, &frame.variables) {
                 Ok((text, plan)) => self.count(&column.name, text, &plan, &frame.variables),
                 Err((way, problem)) => {
+                    let gap = self.misfit(way, &frame.variables, &problem);
                     let entry = self.entry(&column.name, &way.text);
                     entry.places.all += 1;
+                    entry.places.miss(gap);
                     entry.mistake.get_or_insert_with(|| mistake(way, problem));
                 }
             }
+        }
+    }
+
+    /// Why an expression does not fit at one place: where it fits at others, its name is another variable's here.
+    fn misfit(&self, way: &Way, variables: &[Variable], problem: &Problem) -> Gap {
+        let begins = first_name(&way.expression);
+        let variable = begins.and_then(|name| variables.iter().find(|variable| variable.name == name));
+        let described = variable.and_then(|v| Some((v, self.debug.info.type_of(v.of).ok()?)));
+        match described {
+            Some((variable, ty)) => {
+                Gap::Expression(format!("{} is another variable there, of type {}", variable.name, ty.name))
+            }
+            None => Gap::Expression(problem.message.clone()),
         }
     }
 
@@ -331,6 +360,7 @@ impl Look<'_> {
 
     fn count(&mut self, column: &str, text: &str, plan: &Plan, variables: &[Variable]) {
         let kept = self.kept(plan, variables);
+        self.fitting.insert(column.to_owned());
         let entry = self.entry(column, text);
         if entry.type_name.is_none() {
             entry.type_name = plan.type_name().map(str::to_owned);
