@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 
 use super::coordinator::Client;
-use super::{Class, Done, Failure, clock, local_snapshot, probe_files, remote_snapshot};
+use super::{Class, Done, Failure, clock, local_snapshot, output, probe_files, remote_snapshot};
 use crate::api::Selector;
 use crate::api::probe_sets::ProbeSetText;
 use crate::store::order::Existing;
@@ -156,6 +156,16 @@ impl Arguments {
 /// Who asks, as far as the environment says.
 pub(super) fn requested_by() -> Option<String> {
     std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).ok()
+}
+
+/// A probe that has matched nothing is perhaps misspelled.
+pub(super) fn say_empty_probes(names: &[String]) {
+    for name in names {
+        output::say(&format!("probe {}: its function stands on no stack", output::printable(name)));
+    }
+    if !names.is_empty() {
+        output::say("`stillframe probe check FILE --pid PID` says which functions a probe means");
+    }
 }
 
 pub(super) fn print_file(path: &Path) -> Result<(), Failure> {
