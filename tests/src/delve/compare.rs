@@ -315,8 +315,9 @@ fn channel(delve: &Value, children: &[Value], ours: &Value) -> Verdict {
     if timer.is_some_and(|timer| number(timer, "addr") != 0) {
         (length, capacity) = ("0", "0");
     }
-    let is = ours["length"].to_string() == length
-        && ours["capacity"].to_string() == capacity
+    let count = |name: &str| ours[name].as_u64();
+    let is = count("length").is_some_and(|ours| length.parse() == Ok(ours))
+        && count("capacity").is_some_and(|ours| capacity.parse() == Ok(ours))
         && ours["closed"] == (closed != "0");
     same(is, delve, ours)
 }
