@@ -45,6 +45,11 @@ impl Pack {
     }
 }
 
+/// Whether a probe of this name comes with the program.
+pub fn have_probe(name: &str) -> bool {
+    PACKS.iter().any(|pack| pack.text.contains(&format!("[[probe]]\nname = \"{name}\"\n")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

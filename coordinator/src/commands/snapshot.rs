@@ -11,6 +11,7 @@ use super::coordinator::Client;
 use super::{Class, Done, Failure, clock, local_snapshot, output, probe_files, remote_snapshot};
 use crate::api::Selector;
 use crate::api::probe_sets::ProbeSetText;
+use crate::packs;
 use crate::store::order::Existing;
 
 /// Take a snapshot: all goroutines of one or more Go processes into one SQLite file.
@@ -158,9 +159,10 @@ pub(super) fn requested_by() -> Option<String> {
     std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).ok()
 }
 
-/// A probe that has matched nothing is perhaps misspelled.
+/// A probe that has matched nothing is perhaps misspelled; those of packs are not.
 pub(super) fn say_empty_probes(names: &[String]) {
-    for name in names {
+    let names: Vec<&String> = names.iter().filter(|name| !packs::have_probe(name)).collect();
+    for name in &names {
         output::say(&format!("probe {}: its function stands on no stack", output::printable(name)));
     }
     if !names.is_empty() {
