@@ -56,7 +56,11 @@ pub fn agree_cell(truth: &Value, ours: &Value, has_gap: bool) -> Agreement {
     // Bytes that are no text are hexadecimal.
     let is_text = |bytes: &[u8]| has("string") && std::str::from_utf8(bytes).is_ok();
     let hexadecimal = unhex(ours).filter(|_| !is_text(&expected));
-    match [Some(text.as_bytes().to_vec()), hexadecimal].into_iter().flatten().find(|s| expected.starts_with(s)) {
+    match [Some(text.as_bytes().to_vec()), hexadecimal]
+        .into_iter()
+        .flatten()
+        .find(|s| expected.starts_with(s))
+    {
         Some(shown) if shown == expected => WHOLE,
         Some(_) if has_gap => CUT,
         _ => agree(truth, ours),

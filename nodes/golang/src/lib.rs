@@ -18,6 +18,7 @@ mod bytes;
 mod debug_info;
 mod evidence;
 mod hash;
+mod kept_slots;
 mod labels;
 mod layout;
 mod layout_table;
