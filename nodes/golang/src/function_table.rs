@@ -440,6 +440,13 @@ impl<'a> ModuleFunctions<'a> {
         (data != u32::MAX).then_some(data)
     }
 
+    /// All names of functions, of those too that are inlined wherever they are called.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.part(&self.table.names)
+            .split(|&byte| byte == 0)
+            .filter_map(|name| std::str::from_utf8(name).ok())
+    }
+
     /// The read-only data that the compiler attached to a function, up to the end of its segment.
     pub(crate) fn funcdata(&self, function: &Function, table: u8) -> Option<&'a [u8]> {
         let offset = self.funcdata_offset(function, table)?;

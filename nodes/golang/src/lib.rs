@@ -16,6 +16,7 @@
 mod arguments;
 mod bytes;
 mod debug_info;
+mod deferred;
 mod evidence;
 mod hash;
 mod kept_slots;

@@ -94,8 +94,13 @@ fn what_does_not_fit_is_explained() {
         ("any.Deadline()", 0, "not a context.Context"),
         ("ctx.Value(trace.SpanContex)", 10, "no type runtime/trace.SpanContex"),
         ("len(req.Items).X", 0, "outermost"),
-        ("http.DefaultServer", 5, "has no variable DefaultServer"),
-        ("net/http.Nothing", 9, "has no variable Nothing"),
+        (
+            "http.DefaultServer",
+            5,
+            "no variable DefaultServer in net/http, or the linker left it out because nothing uses it; nor is there a variable \
+             http in shop/orders.(*Service).Place",
+        ),
+        ("net/http.Nothing", 9, "no variable Nothing in net/http"),
     ] {
         let problem = check_in_shop(text).map(|plan| plan.type_name().map(str::to_owned)).expect_err(text);
         assert_eq!(problem.span.start, start, "{text}: {problem}");
