@@ -19,6 +19,7 @@ mod debug_info;
 mod deferred;
 mod evidence;
 mod hash;
+mod kept_slots;
 mod labels;
 mod layout;
 mod layout_table;

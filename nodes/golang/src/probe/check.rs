@@ -192,10 +192,11 @@ impl Checker<'_> {
             self.root = Some(Root::Variable { name: name.to_owned(), of: *of });
             return Ok(Some(*of));
         }
+        // The compiler drops variables: one of this name may be in front of the package's, and nothing tells.
         let whole = format!("{}.{name}", self.names.package);
-        if let Some(found) = self.scope.program.package_variable(&whole).map_err(|gap| of_gap(span, &gap))? {
-            self.root = Some(Root::Global { address: found.address, of: found.of });
-            return Ok(Some(found.of));
+        if self.scope.program.package_variable(&whole).map_err(|gap| of_gap(span, &gap))?.is_some() {
+            let message = format!("there is no variable {name} in {}", self.scope.function);
+            return Err(Problem::new(span, message).with_nearest(Some(whole)));
         }
         let names = self.names_of_variables(span)?;
         let message = format!(

@@ -159,7 +159,7 @@ fn values_are_those_of_the_memory() {
         ("addr(*req)", "uintptr", Value::Address(REQUEST), Some(REQUEST)),
         ("addr(req.Key)", "uintptr", Value::Address(REQUEST + 144), Some(REQUEST + 144)),
         ("any.(string)", "string", text("abc"), Some(0x7100)),
-        ("nodeName", "string", text("cdef"), Some(BIAS + 0x5000)),
+        ("orders.nodeName", "string", text("cdef"), Some(BIAS + 0x5000)),
     ] {
         let evaluated = rest.evaluate(expression);
         let expected = Evaluated { type_name: Some(of.to_owned()), value, address };
