@@ -53,12 +53,22 @@ pub fn have_probe(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe_sets::check;
+    use crate::probe_sets::{self, check};
 
     #[test]
     fn all_of_them_together_are_one_set() {
         let all: String = PACKS.iter().map(|pack| pack.text).collect();
         check(&all).unwrap();
+    }
+
+    #[test]
+    fn their_probes_are_known_by_name() {
+        for pack in PACKS {
+            for probe in probe_sets::outline(pack.text).unwrap().probes {
+                assert!(have_probe(&probe.name), "{}", probe.name);
+            }
+        }
+        assert!(!have_probe("cancelled") && !have_probe("orders"));
     }
 
     #[test]
