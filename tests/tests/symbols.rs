@@ -196,7 +196,8 @@ fn captured(split: &Split, pid: u32) -> Vec<(String, Option<Value>, Option<Strin
     let (probes, file) = (split.path("probes.toml"), split.path("snapshot.db"));
     std::fs::write(&probes, PROBES).unwrap();
     let pid = pid.to_string();
-    let mut command = cli(split, &["snapshot", "--force", "--max-pause", "5s", "--pid", &pid]);
+    let mut command =
+        cli(split, &["snapshot", "--force", "--pack", "none", "--max-pause", "5s", "--pid", &pid]);
     let ran = run_command(command.arg("--probes").arg(probes).arg("-o").arg(&file));
     assert!(matches!(ran.code, Some(0 | 10)), "{}", ran.stderr);
     let values = captured::values(&file).into_iter();
