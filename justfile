@@ -15,7 +15,7 @@ ci:
 
 # The Rust tests, with the Go programs they need; arguments go to cargo test
 test *arguments:
-    STILLFRAME_PROGRAMS="$(tools/build-programs.sh)" cargo test --workspace --locked {{ arguments }}
+    export STILLFRAME_PROGRAMS="$(tools/build-programs.sh)" && tools/build-packs.sh && cargo test --workspace --locked {{ arguments }}
 
 # Format all sources
 fmt:

@@ -64,6 +64,8 @@ values="1.21.13:normal 1.21.13:pie 1.21.13:cgo 1.22.10:normal 1.23.9:normal 1.24
 
 # What gRPC's newest release builds with.
 requests="1.26.6:normal 1.27.3:cgo"
+traffic="1.26.6:normal 1.27.3:cgo 1.27.3:w"
+transactions="1.21.13:normal 1.24.11:normal 1.27.3:normal"
 
 secrets="1.21.13:normal 1.27.3:cgo"
 
@@ -71,7 +73,7 @@ secrets="1.21.13:normal 1.27.3:cgo"
 foreign="1.21.13:normal 1.22.10:pie-stripped 1.23.9:stripped 1.24.11:bare 1.25.5:pie 1.26.6:stripped 1.27.3:normal 1.27.3:stripped"
 
 native=$(go env GOARCH)
-read -ra programs <<<"${PROGRAMS:-still still-arm64 busy many values requests secrets}"
+read -ra programs <<<"${PROGRAMS:-still still-arm64 busy many values requests traffic transactions secrets}"
 
 builds_of() { # program
 	if [[ ${MATRIX:-} == all && $1 == still ]]; then
@@ -82,6 +84,10 @@ builds_of() { # program
 		echo "${BUILDS:-$values}"
 	elif [[ $1 == requests ]]; then
 		echo "${BUILDS:-$requests}"
+	elif [[ $1 == traffic ]]; then
+		echo "${BUILDS:-$traffic}"
+	elif [[ $1 == transactions ]]; then
+		echo "${BUILDS:-$transactions}"
 	elif [[ $1 == secrets ]]; then
 		echo "${BUILDS:-$secrets}"
 	elif [[ $1 == *-arm64 ]]; then
@@ -97,7 +103,7 @@ sources_hash() {
 	cd "$sources"
 	{
 		pwd
-		find still busy many values requests secrets -type f \( -name '*.go' -o -name '*.c' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+		find still busy many values requests traffic transactions secrets -type f \( -name '*.go' -o -name '*.c' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
 	} | sha256sum | cut -c1-16
 }
 

@@ -21,6 +21,8 @@ const QUERIES: &[&str] = &[
     "select pod, count(*) from goroutine_list where stack like '%raft%' group by 1",
     "select * from stack_groups order by goroutines desc limit 20",
     "select wait_reason, count(*) from goroutine_list group by 1",
+    "select age_s, instance, method, waiting_on, roots from requests_in_flight order by age_s desc limit 20",
+    "select program, method, count(*) from requests_in_flight group by 1, 2",
     "select count(*) from background_jobs",
     "select user, count(*) from probe_orders group by 1",
     "select * from probe_orders join goroutine_list using (goroutine_id)",
@@ -29,9 +31,12 @@ const QUERIES: &[&str] = &[
     "select * from goroutine_list where pid = 4711 and goid = 17",
 ];
 
-const PROBES: &str = "[[probe]]\nname = 'orders'\nfunction = 'main.worker*'\n";
+/// Each captured order is a request in flight.
+const PROBES: &str = "[[probe]]\nname = 'orders'\nfunction = 'main.worker*'\n
+[[endpoint]]\nname = 'orders'
+sql = \"select goroutine_id, 'server' as role, 'grpc' as protocol, '/Orders/' || id as method from probe_orders\"\n";
 /// Every so many goroutines one has captured values.
-const PROBED_EVERY: u64 = 100;
+const PROBED_EVERY: u64 = 10;
 
 /// Goroutines of one batch: about as many as a node sends at once.
 const BATCH_GOROUTINES: u64 = 2_000;

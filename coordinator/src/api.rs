@@ -1,5 +1,6 @@
 //! The shapes of `/api/v1`: what the server says to its clients, and they to it. JSON; times are nanoseconds.
 
+pub mod probe_sets;
 pub mod symbols;
 
 use serde::{Deserialize, Serialize};

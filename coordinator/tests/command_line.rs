@@ -221,6 +221,77 @@ fn snapshot_refuses_before_it_stops_anything() {
 }
 
 #[test]
+fn apply_adds_what_a_set_makes_or_changes_nothing() {
+    let files = files();
+    let set = files.folder.path().join("set.toml");
+    let write = |text: &str| fs::write(&set, text).unwrap();
+    let arguments = ["apply", text(&set), text(&files.one)];
+    let waiting = "select goroutine_id, wait_reason from goroutine_list where wait_reason = 'select'";
+    let good = format!(
+        "[[probe]]\nname = 'later'\nfunction = 'a.B'\n[[redact]]\nfield = '**.Token'\n\
+         [[table]]\nname = 'selecting'\nsql = \"{waiting}\"\n\
+         [[table]]\nname = 'first_one'\nsql = 'select * from selecting limit 1'\n\
+         [[link]]\nname = 'like the first'\nfrom = 'selecting(wait_reason)'\nto = 'first_one(wait_reason)'\nrole = 'blocked by'\n"
+    );
+    write(&good);
+    let output = stillframe(&arguments);
+    let count = stdout(&["sql", text(&files.one), "--csv", "select count(*) from selecting"]);
+    let selecting: u64 = count.lines().nth(1).unwrap().parse().unwrap();
+    assert!(selecting > 2);
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let words: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
+    let (all, others) = (selecting.to_string(), (selecting - 1).to_string());
+    assert_eq!(words[1], ["table", "selecting", "selecting", &all, "new"]);
+    assert_eq!(words[3], ["link", "links", "like", "the", "first", &others, "new"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("not captured: the probes later") && said.contains("nothing was removed"),
+        "{said}"
+    );
+    let again: Value = serde_json::from_str(&stdout(&[&["--json"], &arguments[..]].concat())).unwrap();
+    let made = again["made"].as_array().unwrap();
+    assert!(made.len() == 3 && made.iter().all(|made| made["replaced"] == true), "{again}");
+    assert_eq!((&again["not_captured"][0], &made[2]["rows"]), (&"later".into(), &(selecting - 1).into()));
+    let edges = stdout(&["sql", text(&files.one), "--csv", "select count(*) from waits_for"]);
+    assert_eq!(edges.lines().nth(1), Some(&others[..]));
+
+    let before = fs::read(&files.one).unwrap();
+    let endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) as m from n";
+    for (set_text, extra, code, message) in [
+        (
+            "[[table]]\nname = 'a'\nsql = \"attach '/tmp/a' as b\"\n",
+            &[][..],
+            2,
+            ":3:8: table a: not authorized",
+        ),
+        (
+            "[[column]]\ntable = 'a'\nname = 'b'\nsql = '1'\n",
+            &[],
+            2,
+            ":2:10: column a.b: there is no table probe_a",
+        ),
+        ("[[tabel]]\nname = 'a'\n", &[], 2, ":1:3: tabel: unknown section; did you mean [[table]]?"),
+        ("[[redact]]\nfield = '**.Token'\n", &[], 2, "it has no [[column]], [[table]] or [[link]]"),
+        (
+            &format!("[[table]]\nname = 'a'\nsql = '{endless}'\n"),
+            &["--timeout", "100ms"],
+            11,
+            "took longer than 100ms",
+        ),
+    ] {
+        write(set_text);
+        let (found, error) = json_failure(&[&arguments[..], extra].concat());
+        assert_eq!(found, code, "{set_text}: {error}");
+        assert!(error["message"].as_str().unwrap().contains(message), "{set_text}: {error}");
+    }
+    assert_eq!(json_failure(&["apply", "/no/such.toml", text(&files.one)]).0, 8);
+    write(&good);
+    assert_eq!(json_failure(&["apply", text(&set), "/no/such.db"]).0, 8);
+    assert_eq!(fs::read(&files.one).unwrap(), before);
+    assert_eq!(fs::read_dir(files.folder.path()).unwrap().count(), 3);
+}
+
+#[test]
 fn a_closed_pipe_ends_quietly() {
     let files = files();
     for arguments in [["dump", text(&files.many)], ["groups", text(&files.many)]] {

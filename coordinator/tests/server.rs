@@ -20,6 +20,8 @@ mod losses;
 mod orders;
 #[path = "server/peers.rs"]
 mod peers;
+#[path = "server/probe_sets.rs"]
+mod probe_sets;
 #[path = "server/restarts.rs"]
 mod restarts;
 #[path = "server/starting.rs"]

@@ -22,7 +22,9 @@ fn set(text: &str) {
     match ProbeSet::parse(text) {
         Ok(set) => {
             for column in set.probes.iter().flat_map(|probe| probe.capture.iter().flatten()) {
-                let _ = column.place.of(&column.text, column.expression.span);
+                for way in &column.ways {
+                    let _ = way.place.of(&way.text, way.expression.span);
+                }
             }
         }
         Err(errors) => assert!(!errors.0.is_empty() && errors.0.iter().all(|e| e.line > 0 && e.column > 0)),

@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::programs::{pause, poll};
-use crate::stillframe::{RUN_MAX, binary};
+use crate::stillframe::{self, RUN_MAX};
 
 /// Killed, if it has not ended, when dropped; its freezer ends with it.
 pub struct Agent {
@@ -24,7 +24,7 @@ impl Agent {
     pub fn start(target: u32, output: &Path, budget: Duration) -> Agent {
         let said = tempfile::tempfile().expect("the folder for temporary files is writable");
         let file = || said.try_clone().expect("a file can be duplicated");
-        let mut command = Command::new(binary());
+        let mut command = stillframe::command();
         command.args(["snapshot", "--force", "--pid", &target.to_string(), "--max-pause"]);
         command.arg(format!("{}us", budget.as_micros())).arg("-o").arg(output);
         command.stdin(Stdio::null()).stdout(file()).stderr(file());

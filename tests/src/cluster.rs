@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::agent::send;
 use crate::hosts::{Hosts, Within, child_of};
 use crate::programs::{PATIENCE, Program, Running, poll};
-use crate::stillframe::{Ran, binary, run_command};
+use crate::stillframe::{self, Ran, binary, isolate, run_command};
 
 /// The host that has the coordinator.
 pub const COORDINATOR: &str = "coordinator";
@@ -77,7 +77,7 @@ impl Cluster {
         let coordinator = serve(&hosts, &folder);
         let credentials = folder.path().join("node.pem");
         let data = folder.path().join("data");
-        let mut command = Command::new(binary());
+        let mut command = stillframe::command();
         command.arg("node-credentials").arg("--data").arg(data).arg("-o").arg(&credentials);
         let ran = run_command(&mut command);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -95,7 +95,7 @@ impl Cluster {
 
     pub fn node_with(&self, host: &str, arguments: &[&OsStr]) -> Server {
         let mut command = self.hosts.command(host, Within::Host, binary());
-        command.args(["node", "--coordinator"]);
+        isolate(&mut command).args(["node", "--coordinator"]);
         command.arg(format!("{}:{NODES_PORT}", self.hosts.address(COORDINATOR)));
         command.arg("--credentials").arg(self.folder.path().join("node.pem")).args(arguments);
         Server::start(&mut command, false, self.folder.path().join(format!("node-{host}.log")))
@@ -158,13 +158,18 @@ impl Cluster {
 
 fn client(hosts: &Hosts) -> Command {
     let mut command = hosts.command(COORDINATOR, Within::Network, binary());
-    command.env("STILLFRAME_COORDINATOR", USERS_AT);
+    isolate(&mut command).env("STILLFRAME_COORDINATOR", USERS_AT);
     command
 }
 
 fn serve(hosts: &Hosts, folder: &TempDir) -> Server {
     let mut command = hosts.command(COORDINATOR, Within::Network, binary());
-    command.args(["serve", "--listen", &format!("{}:{NODES_PORT}", hosts.address(COORDINATOR)), "--data"]);
+    isolate(&mut command).args([
+        "serve",
+        "--listen",
+        &format!("{}:{NODES_PORT}", hosts.address(COORDINATOR)),
+        "--data",
+    ]);
     command.arg(folder.path().join("data"));
     let server = Server::start(&mut command, true, folder.path().join("coordinator.log"));
     let answers = || (run_command(client(hosts).arg("nodes")).code == Some(0)).then_some(());

@@ -47,17 +47,50 @@ fn build() -> PathBuf {
     profile.join("stillframe")
 }
 
+/// Where the command line keeps what it makes of builds while tests run: not in the user's own cache, and shared by the test
+/// programs of one run of cargo, as decompressing takes time.
+pub fn cache_folder() -> &'static Path {
+    const NAME: &str = "stillframe-test-cache-";
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let this = std::env::current_exe().expect("a test has an executable");
+        let profile = this.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+        for entry in std::fs::read_dir(profile).expect("it has this test").flatten() {
+            // Left by a run that has ended.
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let run = name.strip_prefix(NAME).map(|pid| Path::new("/proc").join(pid));
+            if run.is_some_and(|run| !run.exists()) {
+                // Another test may be at it, too.
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+        let folder = profile.join(format!("{NAME}{}", std::os::unix::process::parent_id()));
+        std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        folder
+    })
+}
+
+/// Has `command`, which is to start the command line, use [`cache_folder`].
+pub fn isolate(command: &mut Command) -> &mut Command {
+    command.env("XDG_CACHE_HOME", cache_folder()).env_remove("CACHE_DIRECTORY")
+}
+
+/// The command line, ready for arguments.
+pub fn command() -> Command {
+    let mut command = Command::new(binary());
+    isolate(&mut command);
+    command
+}
+
 /// The binary as a freezer, for captures by the test itself.
 pub fn freezer() -> Freezer {
-    let freezer = Freezer::spawn(Command::new(binary()).arg(VERB));
+    let freezer = Freezer::spawn(command().arg(VERB));
     freezer.unwrap_or_else(|e| panic!("{}: {e}", binary().display()))
 }
 
 /// Runs it with these arguments.
 pub fn run<A: AsRef<OsStr>>(arguments: &[A]) -> Ran {
-    let mut command = Command::new(binary());
-    command.args(arguments);
-    run_command(&mut command)
+    run_command(command().args(arguments))
 }
 
 /// Runs any command; fails if it hangs.

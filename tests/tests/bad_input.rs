@@ -13,7 +13,7 @@ use stillframe_target::freeze::freeze;
 use stillframe_target::process;
 use stillframe_tests::process_state::{assert_free, threads};
 use stillframe_tests::programs::{Kind, PATIENCE, Program, Running, pause, poll};
-use stillframe_tests::stillframe::{Ran, binary, run_command, snapshot};
+use stillframe_tests::stillframe::{self, Ran, binary, run_command, snapshot};
 use tempfile::TempDir;
 
 /// Exit codes: `stillframe help exit-codes`.
@@ -46,7 +46,7 @@ impl Folder {
 }
 
 fn command(arguments: &[&dyn AsRef<OsStr>]) -> Command {
-    let mut command = Command::new(binary());
+    let mut command = stillframe::command();
     command.arg("--json").args(arguments.iter().map(|a| a.as_ref()));
     command
 }

@@ -12,7 +12,7 @@ use stillframe_tests::agent::{Agent, is_gone, is_traced, send, status_field};
 use stillframe_tests::health::Health;
 use stillframe_tests::process_state::assert_free;
 use stillframe_tests::programs::{Kind, Program, Running, pause, poll};
-use stillframe_tests::stillframe::{binary, freezer, run};
+use stillframe_tests::stillframe::{command, freezer, run};
 
 const KILLS_DEFAULT: usize = 40;
 /// How often the program is asked how it is while the killing goes on.
@@ -278,7 +278,7 @@ fn a_core_file_is_read_without_privileges_over_processes() {
     let made = Command::new("mkfifo").arg(path("exe")).status().unwrap();
     assert!(made.success(), "mkfifo: {made}");
     std::fs::write(path("core"), "").unwrap();
-    let mut command = Command::new(binary());
+    let mut command = command();
     command.arg("snapshot").arg("--core").arg(path("core")).arg("--exe").arg(path("exe"));
     let mut child = command.arg("-o").arg(path("file")).stderr(Stdio::null()).spawn().unwrap();
     let waits = || std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap().count() > 1;

@@ -10,7 +10,7 @@ use stillframe_tests::comparison::{Comparison, compare_text};
 use stillframe_tests::process_state::assert_free;
 use stillframe_tests::programs::{PATIENCE, Running, poll};
 use stillframe_tests::row;
-use stillframe_tests::stillframe::{binary, dump, run, run_command, snapshot};
+use stillframe_tests::stillframe::{command, dump, run, run_command, snapshot};
 use stillframe_tests::table::table;
 use stillframe_tests::traceback::Traceback;
 
@@ -178,7 +178,7 @@ fn a_go_library_in_a_c_program_is_refused_by_name() {
         let library = build(folder.path(), version, "./library", &["-buildmode=c-shared"], "library.so");
         let process = Running::start(Command::new(build_c(folder.path())).arg(&library), None);
         let (pid, file) = (process.pid().to_string(), folder.path().join("out.db"));
-        let mut command = Command::new(binary());
+        let mut command = command();
         let ran = run_command(command.args(["--json", "snapshot", "--pid", &pid, "-o"]).arg(&file));
         assert_eq!(ran.code, Some(UNSUPPORTED), "{version}: {ran:?}");
         for named in ["library.so", "c-program", &pid] {

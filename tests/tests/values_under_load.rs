@@ -102,8 +102,19 @@ fn under_load(program: &Program, folder: &Path) {
         .map(|n| {
             let database = file(&format!("{n}.db"));
             let paths = [&probes, &database].map(|path| path.to_str().unwrap());
-            let ran =
-                run(&["snapshot", "--max-pause", "5s", "--pid", &pid, "--probes", paths[0], "-o", paths[1]]);
+            let ran = run(&[
+                "snapshot",
+                "--pack",
+                "none",
+                "--max-pause",
+                "5s",
+                "--pid",
+                &pid,
+                "--probes",
+                paths[0],
+                "-o",
+                paths[1],
+            ]);
             assert_eq!(ran.code, Some(0), "{program}, snapshot {n}: {}", ran.stderr);
             let taken = Taken::read(&database);
             std::fs::remove_file(&database).unwrap();

@@ -139,7 +139,7 @@ impl Client {
         self.agent.get(self.path(path)).call().map_err(|error| self.trouble(&error))
     }
 
-    fn post(&self, path: &str, body: &impl Serialize) -> Result<Response<Body>, Trouble> {
+    pub(super) fn post(&self, path: &str, body: &impl Serialize) -> Result<Response<Body>, Trouble> {
         self.agent.post(self.path(path)).send_json(body).map_err(|error| self.trouble(&error))
     }
 

@@ -30,6 +30,7 @@ use crate::api::Event;
 use crate::embedded::{self, Failed, Job, News};
 use crate::server::store_thread::FileOrder;
 use crate::store::order::{SnapshotMeta, Summary};
+use crate::store::reader::Snapshot;
 
 /// What there is to capture.
 enum Source {
@@ -211,6 +212,7 @@ fn report(summary: &Summary, to_stdout: bool, json: bool) -> anyhow::Result<()> 
     let stacks = output::count(summary.stacks, "stack");
     let size = output::size(summary.bytes);
     output::say(&format!("{processes}, {goroutines} on {stacks}; {size}"));
+    snapshot::say_empty_probes(&Snapshot::open(&summary.path).and_then(|file| file.empty_probes())?);
     if summary.gaps > 0 {
         output::say(&format!("{}: select * from gaps", output::count(summary.gaps, "gap")));
     }

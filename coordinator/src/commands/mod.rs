@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything that is said to people to stderr. A verb returns how it ended; failures that the
 //! user can do something about are [`Failure`]s, which carry the exit code and the remedy.
 
+mod apply;
 mod clock;
 mod coordinator;
 mod doctor;
@@ -50,6 +51,7 @@ Examples:
   stillframe dump s.db                          every stack, as Go prints it
   stillframe sql s.db 'select * from about'     ask anything; the file documents itself
   stillframe probe check p.toml --pid 4711      what would these probes capture?
+  stillframe apply reports.toml s.db            columns, tables and links of a probe set, to a snapshot taken earlier
   stillframe serve --data ./data                run a coordinator of many hosts
   stillframe snapshot --coordinator http://127.0.0.1:7480 --program 'shop-*'
   stillframe help exit-codes                    what the exit codes mean"
@@ -70,6 +72,7 @@ enum Command {
     Dump(dump::Arguments),
     Sql(sql::Arguments),
     Probe(probe::Arguments),
+    Apply(apply::Arguments),
     Doctor(doctor::Arguments),
     Serve(serve::Arguments),
     Node(node::Arguments),
@@ -103,6 +106,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Dump(arguments) => dump::run(&arguments, json),
         Command::Sql(arguments) => sql::run(&arguments, json),
         Command::Probe(arguments) => probe::run(&arguments, json),
+        Command::Apply(arguments) => apply::run(&arguments, json),
         Command::Doctor(arguments) => doctor::run(&arguments, json),
         Command::Serve(arguments) => serve::run(&arguments, json),
         Command::Node(arguments) => node::run(arguments, json),

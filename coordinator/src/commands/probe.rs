@@ -12,6 +12,8 @@
 
 mod check;
 mod list;
+mod packs;
+mod stored;
 mod variables;
 
 use std::path::PathBuf;
@@ -35,7 +37,8 @@ Nothing is stopped for it.
 Examples:
   stillframe probe check orders.toml --pid 4711       would it work? Mistakes are named with their line and column
   stillframe probe list '**.(*Service).*' --exe ./shop   which functions are there?
-  stillframe probe vars 'shop/orders.(*Service).Place' --pid 4711   what can be captured there?")]
+  stillframe probe vars 'shop/orders.(*Service).Place' --pid 4711   what can be captured there?
+  stillframe probe packs                              what is captured of well-known libraries?")]
 pub struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -46,6 +49,11 @@ enum Verb {
     Check(check::Arguments),
     List(list::Arguments),
     Vars(variables::Arguments),
+    Packs(packs::Arguments),
+    Push(stored::Push),
+    Pull(stored::Pull),
+    Sets(stored::Sets),
+    Diff(stored::Diff),
 }
 
 /// The program that is asked about.
@@ -65,6 +73,11 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
         Verb::Check(arguments) => check::run(arguments, json),
         Verb::List(arguments) => list::run(arguments, json),
         Verb::Vars(arguments) => variables::run(arguments, json),
+        Verb::Packs(arguments) => packs::run(arguments, json),
+        Verb::Push(arguments) => stored::push(arguments, json),
+        Verb::Pull(arguments) => stored::pull(arguments, json),
+        Verb::Sets(arguments) => stored::sets(arguments, json),
+        Verb::Diff(arguments) => stored::diff(arguments, json),
     }
 }
 

@@ -1,4 +1,5 @@
-//! `--probes FILE`: probe sets read from files, checked before anything is asked for.
+//! `--probes FILE` and `--pack NAME`: probe sets from files and those that come with the program, checked before anything is
+//! asked for.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,21 +8,56 @@ use std::path::{Path, PathBuf};
 use stillframe_wire::limits::PROBES_BYTES_MAX;
 
 use super::{Class, Failure};
-use crate::probe_sets::{self, SetError, SetErrors};
+use crate::api::probe_sets::ProbeSetText;
+use crate::packs::{PACKS, Pack};
+use crate::probe_sets::{self, Outline, SetError, SetErrors};
 
-/// The text of all of them as one probe set; without files it is empty.
-pub fn read(files: &[PathBuf]) -> Result<String, Failure> {
+/// The packs of these names; without names those that are captured by default.
+pub fn packs(names: &[String]) -> Result<Vec<Pack>, Failure> {
+    if names.is_empty() {
+        return Ok(PACKS.into_iter().filter(|pack| pack.is_default).collect());
+    }
+    for name in names.iter().filter(|name| !GROUPS.contains(&name.as_str())) {
+        if Pack::named(name).is_none() {
+            let all: Vec<&str> = PACKS.iter().map(|pack| pack.name).chain(GROUPS).collect();
+            let message = format!("there is no pack {name}");
+            return Err(Failure::new(Class::Usage, message, format!("the packs are {}", all.join(", "))));
+        }
+    }
+    let wants = |name: &str| names.iter().any(|wanted| wanted == name);
+    let is_wanted = |pack: &Pack| wants("all") || wants(pack.name) || (pack.is_default && wants("default"));
+    Ok(PACKS.into_iter().filter(is_wanted).collect())
+}
+
+/// The text of all of them as one probe set; without packs and files it is empty.
+pub fn read(packs: &[Pack], stored: &[ProbeSetText], files: &[PathBuf]) -> Result<String, Failure> {
     if files.iter().filter(|file| is_stdin(file)).count() > 1 {
         let message = "--probes - reads stdin, and that is read once";
         return Err(Failure::new(Class::Usage, message, "name a file, or give all probes on stdin"));
     }
     let mut all = String::new();
+    let mut parts = Vec::new();
+    for pack in packs {
+        let name = format!("pack {}", pack.name);
+        parts.push(Part { name, first_line: 1 + all.matches('\n').count() });
+        all.push_str(pack.text);
+    }
+    for set in stored {
+        let name = format!("set {} version {}", set.entry.name, set.entry.version);
+        parts.push(Part { name, first_line: 1 + all.matches('\n').count() });
+        all.push_str(&set.text);
+        if !set.text.ends_with('\n') {
+            all.push('\n');
+        }
+    }
     for file in files {
+        let part = Part { name: name(file), first_line: 1 + all.matches('\n').count() };
         let text = read_one(file)?;
         probe_sets::tables(&text).map_err(|errors| {
-            let message = lines(&errors, |error| format!("{}:{}:{}", name(file), error.line, error.column));
-            Failure::new(Class::Usage, message, "correct the probes; nothing was captured")
+            let part = Part { first_line: 1, ..part.clone() };
+            Failure::new(Class::Usage, lines(&errors, &[part]), "correct the probes; nothing was captured")
         })?;
+        parts.push(part);
         all.push_str(&text);
         if !text.ends_with('\n') {
             all.push('\n');
@@ -32,24 +68,59 @@ pub fn read(files: &[PathBuf]) -> Result<String, Failure> {
             format!("all probes together have more than the {PROBES_BYTES_MAX} bytes that an order takes");
         return Err(Failure::new(Class::Usage, message, "order fewer probes at a time"));
     }
-    // Each is a set, and all of them need not be: two may have a name in common.
-    probe_sets::tables(&all).map_err(|errors| {
-        let message = lines(&errors, |_| "the files together".to_owned());
-        Failure::new(
-            Class::Usage,
-            message,
-            "give each probe a name of its own, or order fewer files at a time",
-        )
+    // Each is a set, and all of them need not be: two may have a name in common. SQL of one may need tables of another.
+    probe_sets::check(&all).map_err(|errors| {
+        Failure::new(Class::Usage, lines(&errors, &parts), "correct the probes; nothing was captured")
     })?;
     Ok(all)
 }
 
+/// The text of one probe set, and what to call it.
+pub fn read_text(file: &Path) -> Result<(String, Part), Failure> {
+    let text = read_one(file)?;
+    let part = Part { name: name(file), first_line: 1 };
+    match probe_sets::outline(&text) {
+        Ok(_) => Ok((text, part)),
+        Err(errors) => {
+            let message = lines(&errors, &[part]);
+            Err(Failure::new(Class::Usage, message, "correct the probe set; nothing was kept"))
+        }
+    }
+}
+
+/// One probe set, for what it makes without capturing anything. And what to call it.
+pub fn read_set(file: &Path) -> Result<(Outline, Part), Failure> {
+    let text = read_one(file)?;
+    let part = Part { name: name(file), first_line: 1 };
+    match probe_sets::outline(&text) {
+        Ok(outline) => Ok((outline, part)),
+        Err(errors) => {
+            let message = lines(&errors, &[part]);
+            Err(Failure::new(Class::Usage, message, "correct the probe set; nothing was changed"))
+        }
+    }
+}
+
+/// A file's lines within a text of several.
+#[derive(Clone, Debug)]
+pub struct Part {
+    pub name: String,
+    /// From 1 on.
+    first_line: usize,
+}
+
 /// A line for each mistake.
-fn lines(errors: &SetErrors, place: impl Fn(&SetError) -> String) -> String {
+pub fn lines(errors: &SetErrors, parts: &[Part]) -> String {
+    let part = |line: usize| parts.iter().rev().find(|part| part.first_line <= line);
+    let place = |line: usize| match part(line) {
+        Some(part) => format!("{}:{}", part.name, line + 1 - part.first_line),
+        None => line.to_string(),
+    };
     let line = |error: &SetError| {
-        let SetError { key, message, help, .. } = error;
+        let SetError { line, column, key, message, other_line, help } = error;
         let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
-        format!("{}: {key}{message}; {help}", place(error))
+        let other = other_line.map_or(String::new(), |line| format!(" in {}", place(line)));
+        format!("{}:{column}: {key}{message}{other}; {help}", place(*line))
     };
     errors.0.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -64,13 +135,13 @@ fn read_one(file: &Path) -> Result<String, Failure> {
     opened.and_then(|file| file.take(PROBES_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)).map_err(
         |error| {
             let message = format!("{}: the probes cannot be read: {error}", name(file));
-            Failure::new(Class::BadFile, message, "name a readable file, or - for stdin, with --probes")
+            Failure::new(Class::BadFile, message, "name a readable file, or - for stdin")
         },
     )?;
     if bytes.len() > PROBES_BYTES_MAX {
         let message =
             format!("{}: it is longer than the {PROBES_BYTES_MAX} bytes that an order takes", name(file));
-        return Err(Failure::new(Class::Usage, message, "split it, and order its probes one part at a time"));
+        return Err(Failure::new(Class::Usage, message, "split it, and give it one part at a time"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -78,6 +149,9 @@ fn read_one(file: &Path) -> Result<String, Failure> {
         Failure::new(Class::Usage, message, "a probe set is a text: TOML, in UTF-8")
     })
 }
+
+/// Names that stand for several packs.
+const GROUPS: [&str; 3] = ["none", "default", "all"];
 
 fn is_stdin(file: &Path) -> bool {
     file == Path::new("-")
@@ -101,14 +175,17 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             path
         };
-        assert_eq!(read(&[]).unwrap(), "");
+        assert_eq!(read(&[], &[], &[]).unwrap(), "");
         let one = file("one", ONE.as_bytes());
         let two = file("two", b"[[redact]]\nfield = '**.Token'\n");
-        assert_eq!(read(&[one.clone(), two]).unwrap(), format!("{ONE}\n[[redact]]\nfield = '**.Token'\n"));
+        assert_eq!(
+            read(&[], &[], &[one.clone(), two]).unwrap(),
+            format!("{ONE}\n[[redact]]\nfield = '**.Token'\n")
+        );
 
-        let wrong = file("wrong", b"[[probe]]\nnam = 'a'\nfunction = 'a.B'\n\n[[link]]\n");
+        let wrong = file("wrong", b"[[probe]]\nnam = 'a'\nfunction = 'a.B'\n\n[[typo]]\n");
         let failure = |files: &[PathBuf]| {
-            let failure = read(files).unwrap_err();
+            let failure = read(&[], &[], files).unwrap_err();
             (failure.class, failure.message.replace(&folder.path().display().to_string(), "."))
         };
         let (class, message) = failure(std::slice::from_ref(&wrong));
@@ -120,13 +197,23 @@ mod tests {
             lines[1].starts_with("./wrong:2:1: ") && lines[1].ends_with("did you mean name?"),
             "{message}"
         );
-        assert!(lines[2].starts_with("./wrong:5:3: link: "), "{message}");
+        assert!(lines[2].starts_with("./wrong:5:3: typo: "), "{message}");
         let again = file("again", ONE.as_bytes());
-        let (_, message) = failure(&[one.clone(), again]);
+        let comment = file("comment", b"# nothing\n");
+        let (_, message) = failure(&[comment, one.clone(), again]);
         assert!(
-            message.starts_with("the files together: probe one.name: there is another probe one"),
+            message.starts_with("./again:2:9: probe one.name: there is another probe one in ./one:2; "),
             "{message}"
         );
+
+        // SQL of one file over a table of the other, and a mistake in it.
+        let column = |sql: &str| format!("[[column]]\ntable = 'one'\nname = 'x'\nsql = '{sql}'\n");
+        let good = file("good", column("depth + 1").as_bytes());
+        assert!(read(&[], &[], &[one.clone(), good.clone()]).is_ok());
+        assert!(failure(&[good]).1.starts_with("./good:2:10: column one.x: there is no table probe_one"));
+        let bad = file("bad", column("depth depht").as_bytes());
+        let (_, message) = failure(&[one.clone(), bad]);
+        assert!(message.starts_with("./bad:4:14: column one.x: near \"depht\": syntax error"), "{message}");
 
         let (class, message) = failure(&[folder.path().join("none")]);
         assert_eq!(

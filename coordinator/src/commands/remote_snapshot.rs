@@ -218,6 +218,7 @@ fn report(id: Uuid, file: &Path, bytes: u64, to_stdout: bool, json: bool) -> any
     let summary = snapshot.summary().map_err(unreadable)?;
     let hosts = snapshot.hosts().map_err(unreadable)?;
     let processes = snapshot.processes(&ProcessFilter::default()).map_err(unreadable)?;
+    let empty_probes = snapshot.empty_probes().map_err(unreadable)?;
     if json {
         let text = json!({
             "file": if to_stdout { "-".into() } else { file.to_string_lossy() },
@@ -244,6 +245,7 @@ fn report(id: Uuid, file: &Path, bytes: u64, to_stdout: bool, json: bool) -> any
         output::count(u64::try_from(summary.goroutines).unwrap_or(0), "goroutine"),
         output::size(bytes)
     ));
+    snapshot::say_empty_probes(&empty_probes);
     if !summary.complete {
         output::say("something is missing: select * from gaps");
     }

@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 
-use super::{Class, Done, Failure, clock, local_snapshot, probe_files, remote_snapshot};
+use super::coordinator::Client;
+use super::{Class, Done, Failure, clock, local_snapshot, output, probe_files, remote_snapshot};
 use crate::api::Selector;
+use crate::api::probe_sets::ProbeSetText;
+use crate::packs;
 use crate::store::order::Existing;
 
 /// Take a snapshot: all goroutines of one or more Go processes into one SQLite file.
@@ -25,6 +28,7 @@ Examples:
   stillframe snapshot --pid 4711 --pid 4712 -o s.db --label 'checkout hangs'
   stillframe snapshot --program 'shop-*' --max-pause 20ms -o s.db --force
   stillframe snapshot --program 'shop-*' --probes orders.toml -o s.db
+  stillframe snapshot --program 'shop-*' --pack default --pack locks -o s.db
   stillframe snapshot --all -o - | ssh desk 'cat > s.db'
   stillframe snapshot --core core.4711 --exe /usr/bin/shop
   stillframe snapshot --coordinator http://127.0.0.1:7480 --host 'web-*' --program 'shop-*' --within 60s"
@@ -60,6 +64,16 @@ pub struct Arguments {
     /// What to capture wherever a function stands on a stack: a file of probes (TOML); - is stdin. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) probes: Vec<PathBuf>,
+    /// What to capture of well-known libraries: a pack of `stillframe probe packs`, instead of those that are captured by
+    /// default; none, default or all. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(super) pack: Vec<String>,
+    /// A probe set that the coordinator keeps, as NAME or NAME@VERSION. May be repeated.
+    #[arg(long, value_name = "NAME", requires = "coordinator")]
+    set: Vec<String>,
+    /// Leave out the sets that the coordinator adds by default.
+    #[arg(long, requires = "coordinator")]
+    no_default_sets: bool,
     /// Take it by this coordinator, of all its hosts at one instant. Not for core files.
     #[arg(long, value_name = "URL", env = "STILLFRAME_COORDINATOR")]
     coordinator: Option<String>,
@@ -78,11 +92,40 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
             Failure::new(Class::Usage, message, "redirect stdout, or name a file with --output").into()
         );
     }
-    let probes = probe_files::read(&arguments.probes)?;
+    let probes = {
+        let stored = match &arguments.coordinator {
+            Some(url) => stored_sets(&Client::new(url)?, arguments)?,
+            None => Vec::new(),
+        };
+        probe_files::read(&probe_files::packs(&arguments.pack)?, &stored, &arguments.probes)?
+    };
     match (&arguments.coordinator, &arguments.core) {
         (Some(coordinator), None) => remote_snapshot::run(wanted(coordinator, arguments, probes), json),
         _ => local_snapshot::run(arguments, &probes, json),
     }
+}
+
+/// Those that are named, and those that are added by default.
+fn stored_sets(client: &Client, arguments: &Arguments) -> anyhow::Result<Vec<ProbeSetText>> {
+    let mut wanted: Vec<(String, u32)> = Vec::new();
+    for text in &arguments.set {
+        let (name, version) = text.split_once('@').unwrap_or((text, "0"));
+        let version = version.parse().map_err(|_| {
+            Failure::new(Class::Usage, format!("{text}: {version} is no version"), "write NAME or NAME@3")
+        })?;
+        wanted.push((name.to_owned(), version));
+    }
+    if !arguments.no_default_sets {
+        let by_default = client.probe_sets()?.sets.into_iter().filter(|set| set.is_default);
+        wanted.extend(by_default.map(|set| (set.name, set.version)));
+    }
+    let mut sets: Vec<ProbeSetText> = Vec::new();
+    for (name, version) in wanted {
+        if !sets.iter().any(|set| set.entry.name == name) {
+            sets.push(client.probe_set(&name, version)?);
+        }
+    }
+    Ok(sets)
 }
 
 /// The same, by a coordinator.
@@ -114,6 +157,17 @@ impl Arguments {
 /// Who asks, as far as the environment says.
 pub(super) fn requested_by() -> Option<String> {
     std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).ok()
+}
+
+/// A probe that has matched nothing is perhaps misspelled; those of packs are not.
+pub(super) fn say_empty_probes(names: &[String]) {
+    let names: Vec<&String> = names.iter().filter(|name| !packs::have_probe(name)).collect();
+    for name in &names {
+        output::say(&format!("probe {}: its function stands on no stack", output::printable(name)));
+    }
+    if !names.is_empty() {
+        output::say("`stillframe probe check FILE --pid PID` says which functions a probe means");
+    }
 }
 
 pub(super) fn print_file(path: &Path) -> Result<(), Failure> {

@@ -70,6 +70,11 @@ impl DataFolder {
         self.path.join("symbols")
     }
 
+    /// Those that users push.
+    pub fn probe_sets(&self) -> PathBuf {
+        self.path.join("probe_sets")
+    }
+
     pub fn known_nodes(&self) -> PathBuf {
         self.path.join("known_nodes.json")
     }

@@ -15,6 +15,7 @@ pub mod http;
 pub mod known_nodes;
 pub mod orders;
 pub mod pki;
+pub mod probe_sets;
 pub mod store_thread;
 pub mod stores;
 pub mod symbols;
@@ -158,6 +159,7 @@ impl Server {
             orders: orders.clone(),
             archive,
             refused,
+            probe_sets: probe_sets::ProbeSets::new(folder.probe_sets()),
             symbols,
             uploads: http::Uploads::default(),
             clock,

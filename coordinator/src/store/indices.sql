@@ -8,3 +8,7 @@ create index stacks_by_group on stacks (group_id);
 create index stack_frames_by_function on stack_frames (function_id);
 create index functions_by_name on functions (name);
 create index gaps_by_process on gaps (process_id);
+create index endpoints_by_goroutine on endpoints (goroutine_id, role);
+create index links_by_client on links (client_goroutine_id);
+create index links_by_server on links (server_goroutine_id);
+create index links_by_endpoint on links (server_endpoint_id);

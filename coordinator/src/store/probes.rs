@@ -101,6 +101,11 @@ impl Probes {
         Ok(full.collect())
     }
 
+    /// Those that make the tables.
+    pub(super) fn statements(&self) -> impl Iterator<Item = String> {
+        self.all.iter().map(Probe::statement)
+    }
+
     pub(super) fn about(&self) -> impl Iterator<Item = AboutTable> {
         self.all.iter().map(Probe::about)
     }

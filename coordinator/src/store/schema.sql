@@ -136,6 +136,45 @@ create table goroutine_values (
     primary key (goroutine_id, depth, probe, name)
 ) without rowid;
 
+create table endpoints (
+    endpoint_id      integer primary key,
+    goroutine_id     integer not null references goroutines,
+    socket_id        integer,
+    role             text not null,
+    protocol         text,
+    stream_id        integer,
+    method           text,
+    started_unix_ns  integer,
+    started_error_ns integer,
+    started_source   text,
+    trace_id         text,
+    span_id          text,
+    unmatched        text,
+    source           text not null
+);
+
+create table links (
+    link_id              integer primary key,
+    name                 text,
+    client_goroutine_id  integer references goroutines (goroutine_id),
+    server_goroutine_id  integer references goroutines (goroutine_id),
+    client_endpoint_id   integer,
+    server_endpoint_id   integer,
+    protocol             text,
+    state                text,
+    confidence           text not null,
+    evidence             text,
+    role                 text
+);
+
+create table derivations (
+    kind       text not null,
+    table_name text not null,
+    name       text not null,
+    source     text not null,
+    primary key (kind, table_name, name)
+) without rowid;
+
 create table gaps (
     gap_id       integer primary key,
     host_id      integer references hosts,

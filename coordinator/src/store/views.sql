@@ -111,7 +111,8 @@ select g.goroutine_id,
         from (select probe, name, value, min(depth)
               from goroutine_values
               where goroutine_id = g.goroutine_id
-              group by probe, name) v) as "values"
+              group by probe, name) v) as "values",
+       g.labels
 from job_stacks s
 join goroutines g on g.stack_id = s.stack_id
 join processes p on p.process_id = g.process_id
@@ -119,5 +120,47 @@ join snapshot n
 left join functions a on a.function_id = g.start_function_id
 left join functions f on f.function_id = s.user_function_id
 where g.is_system = 0
+  and not exists (select 1 from endpoints e where e.goroutine_id = g.goroutine_id and e.role = 'server')
   and (g.born_before_unix_ns is null
        or coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - g.born_before_unix_ns >= 60000000000);
+
+-- A client that runs elsewhere is found by links between endpoints; what a request waits for in the end, by waits.
+create view requests_in_flight as
+select (coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - e.started_unix_ns) / 1e9 as age_s,
+       coalesce(e.started_source, 'unknown: when requests began is not captured by this version') as age_source,
+       h.hostname as host,
+       p.program,
+       p.instance,
+       e.protocol,
+       e.method,
+       coalesce(g.wait_reason, g.status) as waiting_on,
+       null as roots,
+       e.goroutine_id,
+       l.client_goroutine_id,
+       cp.program as client_program,
+       e.trace_id,
+       e.stream_id,
+       e.span_id,
+       e.unmatched,
+       g.labels
+from endpoints e
+join goroutines g on g.goroutine_id = e.goroutine_id
+join processes p on p.process_id = g.process_id
+join hosts h on h.host_id = p.host_id
+join snapshot n
+left join links l on l.server_endpoint_id = e.endpoint_id
+left join goroutines cg on cg.goroutine_id = l.client_goroutine_id
+left join processes cp on cp.process_id = cg.process_id
+where e.role = 'server';
+
+-- Who waits for whom: the links in which the client waits.
+create view waits_for as
+select client_goroutine_id as from_goroutine_id,
+       server_goroutine_id as to_goroutine_id,
+       coalesce(name, protocol) as kind,
+       0 as "any",
+       confidence
+from links
+where client_goroutine_id is not null
+  and server_goroutine_id is not null
+  and (role = 'blocked by' or state in ('in flight', 'unread'));

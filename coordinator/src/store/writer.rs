@@ -10,6 +10,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::params;
 use stillframe_wire::batch::Batch;
@@ -25,9 +26,11 @@ use super::order::{
     ClockBound, Existing, HostKey, LostProcess, ProcessSummary, SnapshotMeta, Summary, WriteError,
 };
 use super::probes::Probes;
+use super::programs;
 use super::schema;
+use super::sets::{self, Budget};
 use super::tables::Tables;
-use crate::probe_sets;
+use crate::probe_sets::{self, Outline};
 
 /// A snapshot in the making.
 pub struct SnapshotWriter {
@@ -41,6 +44,8 @@ pub struct SnapshotWriter {
     hosts: Vec<Host>,
     processes: Vec<ProcessSummary>,
     cut: Cut,
+    /// What the probe sets add by SQL.
+    set: Outline,
     taken_at_unix_ns: Option<i64>,
     /// The process that is being loaded.
     load: Option<ProcessLoad>,
@@ -65,12 +70,13 @@ impl SnapshotWriter {
             .tempfile_in(folder_of(output))
             .map(NamedTempFile::into_temp_path)
             .map_err(failed)?;
-        let probes = match &meta.probes {
-            None => Vec::new(),
+        let set = match &meta.probes {
+            None => Outline::default(),
             Some(text) => {
-                probe_sets::tables(text).map_err(|error| WriteError::Probes { reason: error.to_string() })?
+                probe_sets::outline(text).map_err(|error| WriteError::Probes { reason: error.to_string() })?
             }
         };
+        let probes = probe_sets::planned(&set);
         Ok(Self {
             database: Database::open(&temporary, output)?,
             temporary,
@@ -81,6 +87,7 @@ impl SnapshotWriter {
             hosts: Vec::new(),
             processes: Vec::new(),
             cut: Cut::default(),
+            set,
             taken_at_unix_ns: None,
             load: None,
             is_spoiled: false,
@@ -213,11 +220,14 @@ impl SnapshotWriter {
     /// Completes the file and gives it its name. `duration_ns` is from the order until the last fact.
     pub fn finish(mut self, duration_ns: i64) -> Result<Summary, WriteError> {
         self.check_idle("the finished file")?;
-        let complete = self.processes.iter().all(|process| process.state == "complete")
+        let mut complete = self.processes.iter().all(|process| process.state == "complete")
             && self.hosts.iter().all(Host::is_complete);
         self.write_probe_tables()?;
+        programs::apply(&self.database, &self.set)?;
         self.insert_closing_rows(complete, duration_ns)?;
-        let finding = self.index_and_check()?;
+        self.index()?;
+        complete &= self.derive()?;
+        let finding = self.check()?;
         if finding != "ok" {
             return Err(WriteError::Check { path: self.output, finding });
         }
@@ -239,7 +249,10 @@ impl SnapshotWriter {
     }
 
     fn write_probe_tables(&mut self) -> Result<(), WriteError> {
-        for reason in self.tables.probes.write(&self.database)? {
+        let full = self.tables.probes.write(&self.database)?;
+        // It would stand before a set's table of the same name.
+        self.database.run("drop table temp.matches")?;
+        for reason in full {
             self.tables.gaps += 1;
             self.database.execute(
                 "insert into gaps values (?, null, null, null, 'probe', ?)",
@@ -305,11 +318,38 @@ impl SnapshotWriter {
         Ok(())
     }
 
-    /// The result of SQLite's own check.
-    fn index_and_check(&self) -> Result<String, WriteError> {
+    fn index(&self) -> Result<(), WriteError> {
         self.database.run("commit")?;
         self.database.run(schema::INDICES)?;
-        self.database.run(schema::VIEWS)?;
+        self.database.run(schema::VIEWS)
+    }
+
+    /// Adds what the probe sets make by SQL, which may read everything else. `false`: not all of it.
+    fn derive(&mut self) -> Result<bool, WriteError> {
+        self.database.run("begin")?;
+        let derived = sets::derive(
+            &mut self.database.connection,
+            &self.set,
+            Vec::new(),
+            &mut Budget::new(SQL_TIME_MAX),
+        );
+        let failed = derived.map_err(|source| self.database.failed(source))?.failed;
+        for error in &failed {
+            self.tables.gaps += 1;
+            self.database.execute(
+                "insert into gaps values (?, null, null, null, 'probe set', ?)",
+                params![self.tables.gaps, error.to_string()],
+            )?;
+        }
+        if !failed.is_empty() {
+            self.database.run("update snapshot set complete = 0")?;
+        }
+        self.database.run("commit")?;
+        Ok(failed.is_empty())
+    }
+
+    /// The result of SQLite's own check.
+    fn check(&self) -> Result<String, WriteError> {
         // Statistics let the planner start from the few stacks instead of the many goroutines.
         self.database.run("pragma analysis_limit = 10000; analyze;")?;
         self.database.check()
@@ -350,5 +390,8 @@ impl SnapshotWriter {
         }
     }
 }
+
+/// For all SQL of an order's probe sets: the file is waited for.
+const SQL_TIME_MAX: Duration = Duration::from_secs(10);
 
 const NOT_BEGUN: WriteError = WriteError::Misuse { asked: "a batch", but: "no process was begun" };

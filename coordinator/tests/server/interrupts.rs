@@ -46,7 +46,8 @@ async fn a_second_ctrl_c_ends_at_once() {
     // It takes connections, and that is all.
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let file = out.path().join("s.db");
-    let mut client = start(command(deaf.local_addr().unwrap(), &["snapshot", "--all", "-o", text(&file)]));
+    let arguments = ["snapshot", "--all", "--no-default-sets", "-o", text(&file)];
+    let mut client = start(command(deaf.local_addr().unwrap(), &arguments));
     let (code, said) = tokio::task::spawn_blocking(move || {
         client.until("order ");
         client.signal(Signal::SIGINT);

@@ -84,7 +84,7 @@ async fn what_probes_capture_is_in_the_file() {
     }
     let (file, probes) = (out.path().join("s.db"), out.path().join("p.toml"));
     std::fs::write(&probes, PROBES).unwrap();
-    let arguments = ["snapshot", "--all", "--probes", text(&probes), "-o", text(&file)];
+    let arguments = ["snapshot", "--all", "--pack", "none", "--probes", text(&probes), "-o", text(&file)];
     let (code, _, said) = run(server.http, &arguments).await;
     assert_eq!(code, 0, "{said}");
     assert_eq!(rows(&file, "select probes from snapshot").await[0]["probes"], PROBES);

@@ -154,8 +154,7 @@ impl Captures {
             probing.stands_at(realtime_ns());
         }
         let still = || frozen.is_frozen();
-        let gathered =
-            gather(&runtime, frozen.memory(), frozen.threads(), precopy, probing.as_mut(), &still);
+        let gathered = gather(&runtime, frozen.memory(), frozen.threads(), precopy, probing.as_mut(), &still);
         let threads = frozen.threads().to_vec();
         let gone = frozen.memory().is_gone();
         let pause = frozen.resume().map_err(|error| CaptureError::of_freezer(pid, error))?;
@@ -268,8 +267,7 @@ impl Captures {
             probing
                 .stands_at(file.pause().map_or_else(|| written_unix_ns(core), |pause| pause.frozen_start_ns));
         }
-        let gathered =
-            gather(&runtime, &memory, file.threads(), None, probing.as_mut(), &|| true);
+        let gathered = gather(&runtime, &memory, file.threads(), None, probing.as_mut(), &|| true);
         progress(Phase::Decoding(None));
         let goroutines =
             decode(&runtime, gathered, file.threads(), file.pause().map(|p| p.frozen_monotonic_ns));

@@ -1,8 +1,15 @@
-//! What a coordinator and a command line have to know of a probe set before it is ordered: whether it is one, and which
-//! tables it makes.
+//! What a coordinator and a command line have to know of a probe set before it is ordered: whether it is one, which tables
+//! it makes, and what it adds to a snapshot without capturing anything.
 
 use stillframe_golang::probe::ProbeSet;
-pub use stillframe_golang::probe::set::{SetError, SetErrors};
+use stillframe_golang::probe::expression::{Builtin, Kind};
+pub use stillframe_golang::probe::is_name;
+pub use stillframe_golang::probe::pattern::Pattern;
+use stillframe_golang::probe::set::Column;
+pub use stillframe_golang::probe::set::{
+    AddedColumn, DerivedTable, Endpoint, Link, LinkEnd, Probe, ProgramRule, SetError, SetErrors, Sql,
+    TextPlace,
+};
 
 /// A probe, and the names of its expressions; none: it takes what each function has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,14 +18,62 @@ pub struct Table {
     pub columns: Vec<String>,
 }
 
+/// A probe set, without what only nodes are concerned with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// In the order of the text, like all of it.
+    pub probes: Vec<Table>,
+    pub has_redactions: bool,
+    /// Probes that are not restricted to programs.
+    pub for_any_program: Vec<String>,
+    pub programs: Vec<ProgramRule>,
+    pub columns: Vec<AddedColumn>,
+    pub endpoints: Vec<Endpoint>,
+    pub tables: Vec<DerivedTable>,
+    pub links: Vec<Link>,
+    /// The tables and columns that hold addresses, which mean something in their own process alone.
+    pub addresses: Vec<(String, String)>,
+}
+
+pub fn outline(text: &str) -> Result<Outline, SetErrors> {
+    let ProbeSet { probes, types: _, programs, redactions, columns, endpoints, tables, links } =
+        ProbeSet::parse(text)?;
+    Ok(Outline {
+        addresses: probes.iter().flat_map(addresses).collect(),
+        probes: probes.iter().map(table).collect(),
+        has_redactions: !redactions.is_empty(),
+        for_any_program: probes
+            .iter()
+            .filter(|probe| probe.program.is_none() && !probe.is_quiet)
+            .map(|probe| probe.name.clone())
+            .collect(),
+        programs,
+        columns,
+        endpoints,
+        tables,
+        links,
+    })
+}
+
 /// The tables of a probe set, in the order of its text.
 pub fn tables(text: &str) -> Result<Vec<Table>, SetErrors> {
-    let set = ProbeSet::parse(text)?;
-    let table = |probe: stillframe_golang::probe::set::Probe| Table {
-        columns: probe.capture.into_iter().flatten().map(|column| column.name).collect(),
-        name: probe.name,
+    outline(text).map(|outline| outline.probes)
+}
+
+fn table(probe: &Probe) -> Table {
+    let columns = probe.capture.iter().flatten().map(|column| column.name.clone());
+    Table { name: probe.name.clone(), columns: columns.collect() }
+}
+
+fn addresses(probe: &Probe) -> impl Iterator<Item = (String, String)> {
+    let is_address = |column: &&Column| {
+        column
+            .ways
+            .iter()
+            .any(|way| matches!(&way.expression.kind, Kind::Call { builtin: Builtin::Addr, .. }))
     };
-    Ok(set.probes.into_iter().map(table).collect())
+    let columns = probe.capture.iter().flatten().filter(is_address);
+    columns.map(|column| (probe.table(), column.name.clone()))
 }
 
 #[cfg(test)]
@@ -37,5 +92,14 @@ mod tests {
         assert_eq!(tables, [table("orders", &["req_user_id", "n"]), table("all", &[])]);
         let errors = super::tables("\n[[prob]]").unwrap_err();
         assert_eq!((errors.0[0].line, errors.0[0].column), (2, 3));
+    }
+
+    #[test]
+    fn addresses_are_known() {
+        let text = "[[probe]]\nname = 'a'\nfunction = 'a.B'\ncapture = [{ as = 'lock', expr = 'addr(s.mu)' }, 's.n']\n\
+             [[redact]]\nfield = '**.Token'\n";
+        let outline = outline(text).unwrap();
+        assert_eq!(outline.addresses, [("probe_a".to_owned(), "lock".to_owned())]);
+        assert!(outline.has_redactions);
     }
 }

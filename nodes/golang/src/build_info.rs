@@ -34,6 +34,11 @@ pub struct Module {
 }
 
 impl BuildInfo {
+    /// Whether the program was built with this module, or is of it.
+    pub fn has_module(&self, path: &str) -> bool {
+        self.main_module.iter().chain(&self.dependencies).any(|module| module.path == path)
+    }
+
     /// `None` where the executable has none: it is not Go, or not of this age.
     pub fn read(executable: &Executable) -> Option<Self> {
         let section = match executable.section_bytes(".go.buildinfo") {

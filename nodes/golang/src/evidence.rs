@@ -68,13 +68,23 @@ impl ModuleFunctions<'_> {
     }
 
     fn slots(&self, function: &Function, text: u64, executable: &Executable) -> StackSlots {
+        let start = text.saturating_add(function.entry);
+        self.table.slots.of(start, || self.read_slots(function, text, executable))
+    }
+
+    fn read_slots(&self, function: &Function, text: u64, executable: &Executable) -> StackSlots {
         let Architecture::Amd64 = executable.architecture else { return StackSlots::unknown() };
         let start = text.saturating_add(function.entry);
         let length = self.end(function).saturating_sub(function.entry);
         let code =
             usize::try_from(length).ok().and_then(|length| executable.from_address(start)?.get(..length));
         let Some(code) = code else { return StackSlots::unknown() };
-        let pushed = |pc: u64| self.stack_delta(function, pc.wrapping_sub(text));
+        let deltas = self.stack_deltas(function);
+        let pushed = |pc: u64| {
+            let pc = pc.wrapping_sub(text);
+            let (delta, _) = deltas.get(deltas.partition_point(|&(_, until)| until <= pc))?;
+            u64::try_from(*delta).ok()
+        };
         let returns = |target: u64| {
             let called = target.checked_sub(text).and_then(|target| self.find(target));
             called.is_none_or(|called| !never_returns(self.name(&called)))

@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::bytes::{i32_at, offset, u8_at, u32_at, u64_at, varint};
 use crate::executable::Executable;
+use crate::kept_slots::KeptSlots;
 use crate::modules::Functions;
 use crate::version::FunctionKind;
 
@@ -50,6 +51,8 @@ pub(crate) const INLINE_DEPTH_MAX: usize = 1_000;
 /// Inlined calls of one function, and the ranges of their instructions.
 const INLINED_MAX: usize = 1 << 16;
 const INLINE_RANGES_MAX: usize = 1 << 20;
+/// Changes of the stack pointer in one function; it has some four, and more where it is assembly.
+const STACK_DELTAS_MAX: usize = 1 << 16;
 const NAME_BYTES_MAX: usize = 16 << 10;
 
 /// Indices of `_func`'s trailing tables (`internal/abi/symtab.go`).
@@ -91,6 +94,7 @@ pub struct FunctionTable {
     files: Range<usize>,
     pc_tables: Range<usize>,
     functions: Range<usize>,
+    pub(crate) slots: KeptSlots,
 }
 
 /// One function of the table (`runtime._func`).
@@ -236,6 +240,7 @@ impl FunctionTable {
             files: files..pc_tables,
             pc_tables: pc_tables..functions,
             functions: functions..bytes.len(),
+            slots: KeptSlots::default(),
         })
     }
 
@@ -399,6 +404,12 @@ impl<'a> ModuleFunctions<'a> {
         u64::try_from(self.pc_value(function, function.pcsp, pc)?).ok()
     }
 
+    /// The same of the whole function: how many, and up to which address.
+    pub(crate) fn stack_deltas(&self, function: &Function) -> Vec<(i32, u64)> {
+        let known = (function.pcsp != 0).then(|| self.pc_values(function, function.pcsp)).flatten();
+        known.into_iter().flatten().take(STACK_DELTAS_MAX).collect()
+    }
+
     pub(crate) fn pcdata(&self, function: &Function, table: u32, pc: u64) -> Option<i32> {
         if table >= function.pcdata_count {
             return Some(-1);
@@ -427,6 +438,13 @@ impl<'a> ModuleFunctions<'a> {
         let at = function.at.checked_add(FUNCTION_FIXED_BYTES)?.checked_add(skip)?;
         let data = u32_at(self.part(&self.table.functions), at)?;
         (data != u32::MAX).then_some(data)
+    }
+
+    /// All names of functions, of those too that are inlined wherever they are called.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.part(&self.table.names)
+            .split(|&byte| byte == 0)
+            .filter_map(|name| std::str::from_utf8(name).ok())
     }
 
     /// The read-only data that the compiler attached to a function, up to the end of its segment.

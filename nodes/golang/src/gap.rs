@@ -12,7 +12,9 @@ pub enum Gap {
     /// In the words of who looked for it.
     #[error("{0}")]
     DebugInfoNotFound(String),
-    #[error("damaged debug information: {0}")]
+    #[error(
+        "damaged debug information: {0}; build the program again, or give its symbols (stillframe symbols push)"
+    )]
     DamagedDebugInfo(String),
     /// The compiler keeps it nowhere at this program counter.
     #[error("optimized out")]

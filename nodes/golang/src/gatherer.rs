@@ -139,7 +139,6 @@ impl<'a> Gatherer<'a> {
     }
 }
 
-
 /// As much in each as fits, in their order.
 pub(crate) fn in_rounds(ranges: Vec<Range>) -> impl Iterator<Item = Vec<Range>> {
     let mut ranges = ranges.into_iter().peekable();

@@ -17,9 +17,11 @@
 mod arguments;
 mod bytes;
 mod debug_info;
+mod deferred;
 mod evidence;
 mod gatherer;
 mod hash;
+mod kept_slots;
 mod labels;
 mod layout;
 mod layout_table;

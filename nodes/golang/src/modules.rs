@@ -9,6 +9,7 @@
 // @go source runtime.findmoduledatap
 
 use crate::bytes::u64_at;
+use crate::deferred::Deferred;
 use crate::dwarf::Evidence;
 use crate::executable::Executable;
 use crate::function_table::{
@@ -88,6 +89,17 @@ impl<'a> Functions<'a> {
         executable: &Executable,
     ) -> Evidence {
         self.module(function).evidence(function, pc, text, executable)
+    }
+
+    /// Whether any function, inlined or not, has a name that `fits`.
+    pub(crate) fn any_name(&self, mut fits: impl FnMut(&str) -> bool) -> bool {
+        let of_plugins = self.plugins.iter().map(|plugin| plugin.functions(self.minor()));
+        std::iter::once(self.program).chain(of_plugins).any(|module| module.names().any(&mut fits))
+    }
+
+    /// Where calls that it has deferred stand in its frames.
+    pub(crate) fn deferred(&self, function: &Function) -> Option<Deferred> {
+        self.module(function).deferred(function)
     }
 
     pub fn argument_info(&self, function: &Function) -> Option<ArgumentInfo<'_>> {

@@ -238,7 +238,9 @@ impl<'a> Precopy<'a> {
         let rounds = gatherer.rounds(others.iter().map(|(_, range)| *range).collect());
         let stacks: HashMap<Range, &[u8]> = gatherer.read(rounds).collect();
         for (g, range) in others {
-            let (Some(bytes), Ok(start)) = (stacks.get(&range), start(self.runtime, &g, None)) else { continue };
+            let (Some(bytes), Ok(start)) = (stacks.get(&range), start(self.runtime, &g, None)) else {
+                continue;
+            };
             let bytes = StackBytes { address: range.address, bytes };
             probing.warm(Standing { g, start, registers: None, bytes });
         }

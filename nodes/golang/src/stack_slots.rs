@@ -82,7 +82,9 @@ impl StackSlots {
         let mut steps = Vec::with_capacity(code.len() / 4);
         for instruction in Decoder::with_ip(64, code, pc, DecoderOptions::NONE) {
             let access = access(&instruction, &pushed);
-            let (false, Ok(access)) = (instruction.is_invalid(), access) else {
+            // Where a jump through a table leads to is not known: any instruction may come behind it.
+            let (false, false, Ok(access)) = (instruction.is_invalid(), leads_anywhere(&instruction), access)
+            else {
                 return StackSlots::unknown();
             };
             steps.push(step(&instruction, access, &returns));
@@ -101,6 +103,11 @@ impl StackSlots {
         StackSlots { steps: steps.into(), jumps: jumps.into() }
     }
 
+    /// Instructions.
+    pub(crate) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
     /// Whether the slot at `offset`, which is said to hold a variable in the ranges `claimed`, does so when the instruction
     /// at `pc` is executed; a call has been made by then.
     pub(crate) fn hold(&self, pc: u64, offset: i64, length: u64, claimed: &[Range<u64>]) -> bool {
@@ -111,6 +118,30 @@ impl StackSlots {
     /// Whether nothing else has been stored there: enough for what is assigned once.
     pub(crate) fn keep(&self, pc: u64, offset: i64, length: u64, claimed: &[Range<u64>]) -> bool {
         self.at(pc).is_some_and(|at| !self.is_stored_to(at, offset, length, claimed))
+    }
+
+    /// Whether something is stored there on all ways that lead to `pc`.
+    pub(crate) fn is_stored(&self, pc: u64, offset: i64, length: u64) -> bool {
+        let Some(at) = self.at(pc) else { return false };
+        let mut open = vec![at];
+        let mut seen = HashSet::new();
+        while let Some(index) = open.pop() {
+            if !seen.insert(index) {
+                continue;
+            }
+            let mut is_reached = false;
+            for before in self.before(index) {
+                is_reached = true;
+                let access = self.steps[before].access;
+                if !access.is_some_and(|access| access.writes && access.covers(offset, length)) {
+                    open.push(before);
+                }
+            }
+            if index == 0 || !is_reached {
+                return false;
+            }
+        }
+        true
     }
 
     /// The instruction that `pc` is in.
@@ -179,13 +210,16 @@ impl StackSlots {
     }
 }
 
+fn leads_anywhere(instruction: &Instruction) -> bool {
+    instruction.mnemonic() == Mnemonic::Jmp && instruction.op0_kind() != OpKind::NearBranch64
+}
+
 fn step(instruction: &Instruction, access: Option<Access>, returns: impl Fn(u64) -> bool) -> Step {
     let mnemonic = instruction.mnemonic();
     let is_branch = instruction.op_count() > 0 && instruction.op0_kind() == OpKind::NearBranch64;
     let target = is_branch.then(|| instruction.near_branch_target());
     let is_call = mnemonic == Mnemonic::Call;
     let goes_on = match mnemonic {
-        // Where a jump through a table leads to is not known: nothing is read there.
         Mnemonic::Jmp | Mnemonic::Ret | Mnemonic::Ud2 | Mnemonic::Int3 | Mnemonic::Hlt => false,
         Mnemonic::Call => target.is_none_or(returns),
         _ => true,
@@ -315,6 +349,23 @@ mod tests {
         assert!(!slots.hold(second_call, SLOT, 8, &anew), "never read again");
         assert!(!slots.hold(first_call, SLOT - 8, 8, until_stored), "never read");
         assert!(slots.hold(first_call, SLOT + 4, 4, until_stored), "read as part of another");
+    }
+
+    #[test]
+    fn what_is_stored_on_every_way() {
+        let passed = slots(&CODE);
+        assert!(passed.is_stored(0x100d, SLOT, 8) && !passed.is_stored(0x100d, SLOT + 8, 8));
+        assert!(!passed.is_stored(0x1007, SLOT, 8), "it is being stored");
+        assert!(!passed.is_stored(0x5000, SLOT, 8));
+        // jne +5 (over the store); mov [rsp+0x18], rax; call +0.
+        let around = [0x75, 0x05, 0x48, 0x89, 0x44, 0x24, 0x18, 0xe8, 0, 0, 0, 0, 0xc3];
+        let pushed = |_| Some(0x28);
+        assert!(!StackSlots::amd64(&around, 0x1000, pushed, |_| true).is_stored(0x100b, SLOT, 8));
+        let through = StackSlots::amd64(&around[2..], 0x1000, pushed, |_| true);
+        assert!(through.is_stored(0x1009, SLOT, 8) && through.is_stored(0x1009, SLOT + 4, 4));
+        // jmp rax: nobody knows who comes where.
+        let unknown = [0xff, 0xe0, 0x48, 0x89, 0x44, 0x24, 0x18, 0xe8, 0, 0, 0, 0, 0xc3];
+        assert!(!StackSlots::amd64(&unknown, 0x1000, pushed, |_| true).is_stored(0x100b, SLOT, 8));
     }
 
     #[test]

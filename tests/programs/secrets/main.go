@@ -36,6 +36,16 @@ type Session struct {
 	SecretKey [16]byte
 }
 
+// Vault holds what hold takes as arguments, too.
+type Vault struct {
+	Key      Password
+	Tokens   map[string]string
+	Anything []any
+}
+
+// vault is there at any place, wherever the compiler keeps the arguments.
+var vault Vault
+
 func main() {
 	text, err := os.ReadFile(os.Args[1])
 	if err != nil {
@@ -55,7 +65,8 @@ func main() {
 		Public:   "public-text",
 	}
 	copy(a.Inner.SecretKey[:], s[7])
-	go hold(a, Password(s[8]), map[string]string{"Token": s[9]}, []any{Password(s[10])})
+	vault = Vault{Password(s[8]), map[string]string{"Token": s[9]}, []any{Password(s[10])}}
+	go hold(a, vault.Key, vault.Tokens, vault.Anything)
 	go holdMethod(a)
 	time.Sleep(100 * time.Millisecond)
 	fmt.Printf("ready %d\n", os.Getpid())
@@ -65,7 +76,7 @@ func main() {
 //go:noinline
 func hold(a *Account, p Password, tokens map[string]string, anything []any) {
 	time.Sleep(1000 * time.Hour)
-	fmt.Println(a, p, tokens, anything)
+	fmt.Println(a, p, tokens, anything, vault)
 }
 
 func holdMethod(a *Account) { a.wait(a.Inner) }

@@ -14,6 +14,13 @@ func startAssignments() {
 	start(func() { assignInterface(1, circle{1}) })
 	start(func() { assignAfterCalls(10, "calls") })
 	start(func() { assignDeadThenDead(3, "a") })
+	start(func() { assignLarge(padded{a: 1, b: 2, c: 3, d: -4, e: true, f: 0.5}) })
+	start(func() { assignLargeWhole(padded{a: 1, b: 2, c: 3, d: -4, e: true, f: 0.5}, 7) })
+	start(func() { assignLargeDead(padded{a: 1, b: 2, c: 3, d: -4, e: true, f: 0.5}) })
+	start(func() { assignLargeSometimes(padded{a: 1, b: 2, c: 3, d: -4, e: true, f: 0.5}, true) })
+	start(func() { assignLargeSometimes(padded{a: 2, b: 2, c: 3, d: -4, e: true, f: 0.5}, false) })
+	start(func() { assignParts(pair{"one", 1}, point{2, 3}, 4) })
+	start(func() { assignPartsAnew(pair{"one", 1}, point{2, 3}, 4) })
 	start(func() { shift([]string{"a", "b", "c", "d"}) })
 }
 
@@ -136,4 +143,65 @@ func shift(queue []string) []string {
 	tell(is("queue", queue), is("len(queue)", len(queue)))
 	park()
 	return queue
+}
+
+// Values of more than four fields are never in registers, but passed in them.
+//
+//go:noinline
+func assignLarge(p padded) {
+	p.b = 50
+	tell(is("p", p), is("p.a", p.a), is("p.b", p.b), is("p.f", p.f))
+	park()
+	use(p)
+}
+
+//go:noinline
+func assignLargeWhole(p padded, n uint64) uint64 {
+	p = padded{b: n, d: 3}
+	tell(is("p", p), is("p.b", p.b), is("p.d", p.d))
+	park()
+	return p.b + uint64(p.d)
+}
+
+//go:noinline
+func assignLargeDead(p padded) uint8 {
+	a := p.a
+	p.b = 50
+	p.c++
+	tell(is("p.b", p.b), is("p.c", p.c), is("a", a))
+	p.d = 60
+	tell(is("p.d", p.d))
+	park()
+	return a
+}
+
+//go:noinline
+func assignLargeSometimes(p padded, change bool) padded {
+	if change {
+		p = padded{a: 9}
+		p.f = 1.5
+	}
+	tell(is("p", p), is("p.b", p.b), is("p.f", p.f))
+	park()
+	return p
+}
+
+//go:noinline
+func assignParts(q pair, p point, n int) int {
+	q.number = 5
+	p.y = n
+	tell(is("q", q), is("q.number", q.number), is("q.text", q.text), is("p", p), is("p.x", p.x), is("p.y", p.y))
+	park()
+	return q.number + len(q.text) + p.x + p.y
+}
+
+//go:noinline
+func assignPartsAnew(q pair, p point, n int) int {
+	kept := q
+	q = pair{"other", n}
+	was := p.x
+	p = point{y: was}
+	tell(is("q", q), is("q.number", q.number), is("q.text", q.text), is("p", p), is("p.x", p.x), is("kept", kept), is("was", was))
+	park()
+	return kept.number + len(kept.text) + was + n
 }

@@ -16,7 +16,7 @@ func startC() {
 
 //go:noinline
 func holdC(p C.struct_place, n C.int) int {
-	tell(is("p.x", int(p.x)), is("p.y", float64(p.y)), is("n", int(n)))
+	tell(is("p.x", p.x), is("p.y", p.y), is("n", n))
 	park()
 	use(p, n)
 	return int(p.x)

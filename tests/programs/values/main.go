@@ -47,6 +47,7 @@ var families = []func(){
 	startRecursion,
 	startArguments,
 	startAssignments,
+	startCopies,
 	startScopes,
 	startPending,
 }

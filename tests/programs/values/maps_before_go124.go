@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"reflect"
 	"unsafe"
 )
@@ -13,15 +14,8 @@ func init() {
 }
 
 func startGrowth() {
-	for _, n := range []int{208, 26, 3328} {
-		// One that was reordered on the way there, which is chance, does not grow just then.
-		m := growing(n)
-		for tries := 0; !grows(m); tries++ {
-			if tries == 100 {
-				panic("no map grows")
-			}
-			m = growing(n)
-		}
+	for _, n := range []int{200, 20, 3000} {
+		m := caughtGrowing(n)
 		start(func() { holdGrowth(m) })
 	}
 	// Entries that come and go leave ever more overflow buckets behind, until the map is reordered.
@@ -48,6 +42,19 @@ type header struct {
 }
 
 func headerOf(m any) *header { return (*header)(reflect.ValueOf(m).UnsafePointer()) }
+
+// caughtGrowing has n entries, and those that it takes until it grows: after 6.5 a bucket, of Go 1.21 after 6
+// (loadFactorNum in runtime/map.go), or in place before that, which does not count.
+func caughtGrowing(n int) map[int]string {
+	m := map[int]string{}
+	for i := 0; i < n || !grows(m) || growsInPlace(m); i++ {
+		if i == 4*n {
+			panic("no map grows")
+		}
+		m[i] = fmt.Sprint(i)
+	}
+	return m
+}
 
 func grows(m any) bool { return headerOf(m).oldBuckets != nil }
 

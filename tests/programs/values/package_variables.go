@@ -29,7 +29,7 @@ func startPackageVariables() {
 
 //go:noinline
 func holdPackage(n int) {
-	tell(is("n", n), is("main.packageCount", packageCount), is("packageText", packageText), is("main.packageText", packageText),
+	tell(is("n", n), is("main.packageCount", packageCount), fails("packageText", "main.packageText"), is("main.packageText", packageText),
 		is("main.packageList", packageList), is("main.packageList[1]", packageList[1]), is("main.packageTable", packageTable),
 		is(`main.packageTable["two"]`, packageTable["two"]), is("main.packageItem", packageItem),
 		is("main.packageItem.Name", packageItem.Name), is("main.packageOrder.Customer.Name", packageOrder.Customer.Name),

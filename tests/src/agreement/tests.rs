@@ -153,6 +153,31 @@ fn interfaces_agree_in_type_and_value() {
 }
 
 #[test]
+fn cells_are_plain() {
+    let is = |truth: &Value, ours: Value, has_gap| agree_cell(truth, &ours, has_gap);
+    let bytes = json!({ "bytes": "0001ff" });
+    assert_eq!(is(&bytes, json!("0001ff"), false), WHOLE);
+    assert_eq!(is(&bytes, json!("0001"), true), CUT);
+    assert!(is(&bytes, json!("0001"), false).is_err());
+    assert!(is(&bytes, json!("01ff"), true).is_err());
+    let text = json!({ "string": "3631" });
+    assert_eq!(is(&text, json!("61"), false), WHOLE);
+    assert!(is(&text, json!("3631"), false).is_err(), "a text is no hexadecimal one");
+    let code = json!({ "dynamic": "main.code", "value": { "int": "404" } });
+    assert_eq!(is(&code, json!(404), false), WHOLE);
+    assert!(is(&code, json!(405), false).is_err());
+    let typed_nil = json!({ "dynamic": "*main.e", "value": { "nil": "pointer" } });
+    assert_eq!(is(&typed_nil, json!({ "$type": "*main.e", "$value": null }), false), WHOLE);
+    assert!(is(&typed_nil, json!(null), false).is_err(), "it is not nil");
+    let function = json!({ "func": "main.f", "address": "4096", "captured": [["n", { "int": "1" }]] });
+    assert_eq!(is(&function, json!("main.f"), false), WHOLE);
+    assert!(is(&function, json!("main.g"), false).is_err());
+    let pointer = json!({ "pointer": "4096", "to": { "int": "1" } });
+    assert_eq!(is(&pointer, json!("0x1000"), true), CUT);
+    assert!(is(&pointer, json!("0x1000"), false).is_err());
+}
+
+#[test]
 fn types_are_named_with_or_without_paths() {
     assert!(is_type("map[string]url.URL", "map[string]net/url.URL"));
     assert!(is_type("main.pair[int,[]main.x]", "main.pair[int, []a/main.x]"));

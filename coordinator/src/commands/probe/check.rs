@@ -12,6 +12,7 @@ use stillframe_wire::limits::PROBES_BYTES_MAX;
 use super::super::output::{self, Column};
 use super::super::{Class, Done, Failure};
 use super::{Program, count, missing_json, place, unreadable, why};
+use crate::probe_sets::{self, SetErrors};
 
 /// Say what a probe set would capture of a program: which functions it means, and at how many of their calls each
 /// expression is there.
@@ -36,10 +37,12 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
     let name =
         if is_stdin(&arguments.file) { "stdin".to_owned() } else { arguments.file.display().to_string() };
     let text = read(&arguments.file, &name)?;
-    let set = ProbeSet::parse(&text).map_err(|errors| {
+    let wrong = |errors: SetErrors| {
         let help = "correct the probe set; docs and examples: stillframe probe --help";
         Failure::new(Class::Usage, format!("{name}: {errors}"), help)
-    })?;
+    };
+    let set = ProbeSet::parse(&text).map_err(wrong)?;
+    probe_sets::check(&text).map_err(wrong)?;
     let inspected = arguments.program.open()?;
     let availability = inspected.availability().ok_or_else(|| unreadable(&inspected))?;
     let without = availability.without_debug_info().map(ToString::to_string);

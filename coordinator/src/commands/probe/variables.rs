@@ -6,8 +6,8 @@ use clap::Args;
 use serde_json::json;
 use stillframe_node::probes::{Role, VariableReport, VariablesReport};
 
-use super::super::Done;
 use super::super::output::{self, Column};
+use super::super::{Class, Done, Failure};
 use super::{Program, count, missing_json, pattern, place, say_nothing_fits, unreadable, why};
 
 /// Say what can be captured of a function: its variables, their types, and at how many of its calls each is there.
@@ -36,9 +36,8 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
     if json {
         let functions: Vec<_> = reports.iter().map(to_json).collect();
         output::write_json(&mut out, &json!({ "functions": functions }))?;
-        return Ok(Done::Whole);
     }
-    for (index, report) in reports.iter().enumerate() {
+    for (index, report) in reports.iter().enumerate().filter(|_| !json) {
         if index > 0 {
             writeln!(out)?;
         }
@@ -47,6 +46,9 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
     out.flush()?;
     if reports.is_empty() {
         say_nothing_fits(&arguments.function, &availability.list(&pattern, 0).suggestions);
+        let message = format!("{}: it has no such function", inspected.program);
+        let help = "`stillframe probe list PATTERN` lists the functions of a program";
+        return Err(Failure::new(Class::Usage, message, help).into());
     }
     Ok(Done::Whole)
 }

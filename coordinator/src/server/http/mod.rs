@@ -8,6 +8,8 @@
 //! | `GET /api/v1/snapshots` | list, the newest first (`?limit=`) |
 //! | `GET`, `DELETE /api/v1/snapshots/ID` | download, delete |
 //! | `GET /api/v1/nodes` | registered nodes |
+//! | `GET /api/v1/probe-sets`, `.../NAME`, `.../NAME/VERSION` | probe sets with their history; version 0 is the newest one |
+//! | `POST /api/v1/probe-sets/NAME` | push a new version |
 //! | `GET /api/v1/symbols` | files with debug information that nodes can have |
 //! | `PUT`, `DELETE /api/v1/symbols/BUILD_ID` | push one, delete it |
 //! | `GET /healthz`, `GET /metrics` | for supervisors and Prometheus |
@@ -19,6 +21,7 @@ mod error;
 mod listener;
 mod metrics;
 mod orders;
+mod probe_sets;
 mod snapshots;
 mod symbols;
 
@@ -43,6 +46,7 @@ use tokio::sync::watch;
 use super::archive::Archive;
 use super::gate::Refused;
 use super::orders::Orders;
+use super::probe_sets::ProbeSets;
 use crate::api::{Node, NodeList};
 use error::ApiError;
 use listener::Bounded;
@@ -62,6 +66,7 @@ pub struct Shared {
     pub orders: Orders,
     pub archive: Archive,
     pub refused: Arc<Refused>,
+    pub probe_sets: ProbeSets,
     pub symbols: Store,
     pub uploads: Uploads,
     pub clock: Clock,
@@ -88,6 +93,9 @@ fn router(shared: Shared) -> Router {
         .route("/api/v1/snapshots", get(snapshots::list))
         .route("/api/v1/snapshots/{id}", get(snapshots::download).delete(snapshots::delete))
         .route("/api/v1/nodes", get(nodes))
+        .route("/api/v1/probe-sets", get(probe_sets::list))
+        .route("/api/v1/probe-sets/{name}", get(probe_sets::history).post(probe_sets::push))
+        .route("/api/v1/probe-sets/{name}/{version}", get(probe_sets::text))
         .route("/api/v1/symbols", get(symbols::list))
         .route("/api/v1/symbols/{build_id}", put(symbols::put).delete(symbols::delete))
         .route("/healthz", get(|| async { "ok\n" }))

@@ -55,7 +55,7 @@ fn check(request: OrderRequest) -> Result<Order, ApiError> {
             format!("an order has at most {PROBES_BYTES_MAX} bytes of them"),
         ));
     }
-    probe_sets::tables(&probes).map_err(|errors| {
+    probe_sets::check(&probes).map_err(|errors| {
         ApiError::usage(format!("the probes are wrong: {errors}"), "correct them; nothing was ordered")
     })?;
     let crate::api::Selector { hosts, programs, pids } = selector;

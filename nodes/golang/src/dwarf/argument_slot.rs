@@ -1,8 +1,10 @@
-//! Arguments that are too large for registers, where debug information has them nowhere.
+//! Arguments that are never in registers but to be passed, where debug information has them nowhere.
 //!
-//! Such a value has no other place than its slot among the arguments, and while the garbage collector's maps have it live,
-//! what is read later has been stored there. (Where it is not read the compiler may not store it, and Go's own traceback
-//! prints what the slot happens to hold: an unused argument since Go 1.26.)
+//! Such a value has no other place than its slot among the arguments: what is assigned to it is stored there before
+//! anybody else may look at memory. But the compiler removes all stores to one that nobody reads (`elimDeadAutosGeneric`,
+//! cmd/compile/internal/ssa/deadstore.go), and then Go's own traceback prints what the slot happens to hold: an unused
+//! argument since Go 1.26. So the slot counts where the garbage collector's maps have it live, and where all of it was
+//! stored on every way.
 //!
 //! The slots of smaller arguments are not used: they hold what was stored last, which need not be the argument's value any
 //! more, even where the compiler's tables for tracebacks call them live (cmd/compile/internal/liveness/arg.go: "an actual
@@ -10,13 +12,10 @@
 
 use super::frames::Question;
 use super::function::Declared;
-use super::layout::leaves;
+use super::layout::{is_in_memory, leaves};
 use crate::gap::Gap;
+use crate::stack_slots::StackSlots;
 use crate::variable::{Location, Role};
-
-/// Larger values are never in registers but to be passed (`CanSSA`, cmd/compile/internal/ssa/value.go; `TypeOK` in
-/// cmd/compile/internal/ssagen/ssa.go of Go 1.21).
-pub(super) const REGISTER_BYTES_MAX: u64 = 32;
 
 impl Question<'_, '_> {
     /// Where an argument is that is too large for registers: where the function table says that arguments are. `otherwise`:
@@ -31,7 +30,7 @@ impl Question<'_, '_> {
         let size = self.debug.read_type(self.open, of)?.size;
         let is_argument = declared.role == Role::Argument && declared.scope == 0;
         // With this experiment the compiler has larger registers.
-        if !is_argument || size <= REGISTER_BYTES_MAX || self.unit.has_simd {
+        if !is_argument || self.unit.has_simd || !is_in_memory(self.debug, self.open, of)? {
             return missing;
         }
         let of_function = || self.function.variables.iter().filter(|v| v.scope == 0);
@@ -52,11 +51,23 @@ impl Question<'_, '_> {
             && leaves.iter().zip(words).all(|(leaf, &(at, length))| {
                 u64::from(at) == start + leaf.offset && u64::from(length) == leaf.length
             });
-        let is_live = self.evidence.live_pointers.iter().any(|&at| at >= start && at - start < size);
-        if !is_of_type || !is_live {
+        let Some(slot) =
+            i64::try_from(start).ok().and_then(|start| start.checked_add(self.arguments_start()))
+        else {
+            return missing;
+        };
+        if !is_of_type {
             return missing;
         }
-        Ok(Location::Frame(start as i64 + self.arguments_start()))
+        let is_live = self.evidence.live_pointers.iter().any(|&at| at >= start && at - start < size);
+        let is_stored = |code: &StackSlots| {
+            leaves.iter().all(|leaf| {
+                let at = slot.saturating_add_unsigned(leaf.offset);
+                code.is_stored(self.pc, at, leaf.length)
+            })
+        };
+        let is_held = is_live || self.evidence.slots.as_ref().is_some_and(is_stored);
+        if is_held { Ok(Location::Frame(slot)) } else { missing }
     }
 
     /// From the canonical frame address (`argp` in runtime/traceback.go): behind the return address where calls leave it

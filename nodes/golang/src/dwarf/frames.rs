@@ -17,9 +17,8 @@ use crate::gap::Gap;
 use crate::types::Shape;
 use crate::variable::{FrameVariables, Location, Piece, Role, Variable};
 
-use super::argument_slot::REGISTER_BYTES_MAX;
 use super::function::{Declared, Described, Function, ScopeKind};
-use super::layout::{Leaf, leaves};
+use super::layout::{Leaf, REGISTER_BYTES_MAX, leaves};
 use super::location::{Listed, Spot, list, of_bytes};
 use super::sections::Open;
 use super::unit::Unit;

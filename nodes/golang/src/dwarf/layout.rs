@@ -88,3 +88,46 @@ fn add(
     }
     Ok(Some(()))
 }
+
+/// Larger values are never in registers but to be passed (`CanSSA`, cmd/compile/internal/ssa/value.go; `TypeOK` in
+/// cmd/compile/internal/ssagen/ssa.go of Go 1.21).
+pub(super) const REGISTER_BYTES_MAX: u64 = 32;
+/// Nor are structs of more fields (`MaxStruct`, cmd/compile/internal/ssa/decompose.go), or arrays of more than one element.
+const REGISTER_FIELDS_MAX: usize = 4;
+
+/// Whether values of a type have a place in memory while they are in use.
+pub(super) fn is_in_memory(debug: &DebugInfo, open: &Open<'_>, of: u64) -> Result<bool, Gap> {
+    let size = debug.read_type(open, of)?.size;
+    // A struct that is one pointer is one, whatever else without a length it has.
+    Ok(size > REGISTER_BYTES_MAX
+        || (size > 8 && has_many_parts(debug, open, of, 0, &mut VISITS_MAX.clone())?))
+}
+
+fn has_many_parts(
+    debug: &DebugInfo,
+    open: &Open<'_>,
+    of: u64,
+    depth: usize,
+    visits_left: &mut usize,
+) -> Result<bool, Gap> {
+    if depth > DEPTH_MAX || *visits_left == 0 {
+        return Ok(false);
+    }
+    *visits_left -= 1;
+    let of = debug.read_type(open, of)?;
+    let inner: Vec<TypeRef> = match &of.shape {
+        Shape::Array { length, .. } if *length > 1 => return Ok(true),
+        Shape::Struct(fields) if fields.len() > REGISTER_FIELDS_MAX => return Ok(true),
+        Shape::Array { element, .. } => vec![*element],
+        Shape::Struct(fields) => fields.iter().map(|field| field.of).collect(),
+        _ => return Ok(false),
+    };
+    for part in inner {
+        if let TypeRef::Debug(part) = part
+            && has_many_parts(debug, open, part, depth + 1, visits_left)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

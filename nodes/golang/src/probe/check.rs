@@ -13,7 +13,7 @@ use super::type_names::TypeNames;
 use crate::gap::Gap;
 use crate::package;
 use crate::types::{Shape, Type, TypeRef, Types};
-use crate::value::Key;
+use crate::value::{Key, atomic_value};
 
 /// The type of a part of an expression; `None`: only the value tells.
 type Known = Option<TypeRef>;
@@ -78,6 +78,10 @@ impl Checker<'_> {
                 self.text(known, of)?;
                 named(Last::Text, "string")
             }
+            Builtin::Statement => {
+                self.text(known, of)?;
+                named(Last::Statement, "string")
+            }
         }
     }
 
@@ -94,7 +98,8 @@ impl Checker<'_> {
                 {
                     let paths = self.scope.program.packages(package);
                     if !paths.is_empty() {
-                        return self.global(&paths, field, expression.span);
+                        let global = self.global(&paths, field, expression.span);
+                        return global.map_err(|problem| self.neither(package, of.span, problem));
                     }
                 }
                 let known = self.walk(of)?;
@@ -122,6 +127,32 @@ impl Checker<'_> {
                     "{name}(...) is the outermost part of an expression: nothing is read of a result"
                 );
                 Err(Problem::new(expression.span, message))
+            }
+            Kind::Held(of) => {
+                let known = self.walk(of)?;
+                if let Some(base) = known
+                    && let ty = self.get(base, of.span)?
+                    && !matches!(ty.shape, Shape::Interface { .. })
+                {
+                    let message = format!("{of} is {}, not an interface", article(&ty.name));
+                    return Err(Problem::new(of.span, message));
+                }
+                self.steps.push(Step::Held);
+                Ok(None)
+            }
+            Kind::Load(of) => {
+                let known = self.walk(of)?;
+                let held = match known {
+                    None => None,
+                    Some(base) => {
+                        let ty = self.get(base, of.span)?;
+                        let held = atomic_value(self.types, &ty).map_err(|gap| of_gap(of.span, &gap))?;
+                        let message = || format!("{of} is {}, not of sync/atomic", article(&ty.name));
+                        Some(held.ok_or_else(|| Problem::new(of.span, message()))?.1)
+                    }
+                };
+                self.steps.push(Step::Load);
+                Ok(held)
             }
             Kind::Deadline(of) => {
                 let known = self.walk(of)?;
@@ -161,23 +192,37 @@ impl Checker<'_> {
             self.root = Some(Root::Variable { name: name.to_owned(), of: *of });
             return Ok(Some(*of));
         }
+        // The compiler drops variables: one of this name may be in front of the package's, and nothing tells.
         let whole = format!("{}.{name}", self.names.package);
-        if let Some(found) = self.scope.program.package_variable(&whole).map_err(|gap| of_gap(span, &gap))? {
-            self.root = Some(Root::Global { address: found.address, of: found.of });
-            return Ok(Some(found.of));
+        if self.scope.program.package_variable(&whole).map_err(|gap| of_gap(span, &gap))?.is_some() {
+            let message = format!("there is no variable {name} in {}", self.scope.function);
+            return Err(Problem::new(span, message).with_nearest(Some(whole)));
         }
-        let mut names: Vec<&str> =
-            self.scope.variables.iter().map(|variable| variable.name.as_str()).collect();
-        names.extend(declared.iter().map(|(name, _)| name.as_str()));
-        names.retain(|name| !name.starts_with('.'));
-        names.sort_unstable();
-        names.dedup();
+        let names = self.names_of_variables(span)?;
         let message = format!(
             "there is no variable {name} in {}; its variables: {}",
             self.scope.function,
-            listed(names.iter().copied())
+            listed(names.iter().map(String::as_str))
         );
-        Err(Problem::new(span, message).with_nearest(nearest(name, names)))
+        Err(Problem::new(span, message).with_nearest(nearest(name, names.iter().map(String::as_str))))
+    }
+
+    fn names_of_variables(&self, span: Span) -> Result<Vec<String>, Problem> {
+        let declared = self.declared(span)?;
+        let here = self.scope.variables.iter().map(|variable| &variable.name);
+        let mut names: Vec<String> = here.chain(declared.iter().map(|(name, _)| name)).cloned().collect();
+        names.retain(|name| !name.starts_with('.'));
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Neither a variable nor a package that has such a variable: which of them was meant is not known.
+    fn neither(&self, name: &str, span: Span, problem: Problem) -> Problem {
+        let names = self.names_of_variables(span).unwrap_or_default();
+        let message =
+            format!("{}; nor is there a variable {name} in {}", problem.message, self.scope.function);
+        Problem::new(problem.span, message).with_nearest(nearest(name, names.iter().map(String::as_str)))
     }
 
     /// A variable of the one of these packages that has it.
@@ -196,7 +241,7 @@ impl Checker<'_> {
             [] => {
                 let packages = listed(paths.iter().map(String::as_str));
                 let message = format!(
-                    "package {packages} has no variable {}, or the linker left it out because nothing uses it",
+                    "there is no variable {} in {packages}, or the linker left it out because nothing uses it",
                     name.text
                 );
                 Err(Problem::new(name.span, message))
@@ -236,6 +281,10 @@ impl Checker<'_> {
                 );
                 Err(Problem::new(field.span, message)
                     .with_nearest(nearest(&field.text, names.iter().map(String::as_str))))
+            }
+            Selected::NoStruct if matches!(self.get(base, of.span)?.shape, Shape::Function) => {
+                self.steps.push(Step::Captured(field.text.clone()));
+                Ok(None)
             }
             Selected::NoStruct => Err(self.no_struct(&*self.get(base, of.span)?, of, field)),
         }

@@ -42,7 +42,7 @@ fn collect(expression: &Expression, words: &mut Vec<String>) {
             collect(of, words);
             words.push(field.text.clone());
         }
-        Kind::Dereference(of) => collect(of, words),
+        Kind::Dereference(of) | Kind::Load(of) | Kind::Held(of) => collect(of, words),
         Kind::Index { of, key } => {
             collect(of, words);
             words.push(match key {

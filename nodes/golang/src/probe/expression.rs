@@ -28,8 +28,12 @@ pub enum Kind {
     Slice { of: Box<Expression>, low: Option<u64>, high: Option<u64> },
     /// `x.(T)`
     Assert { of: Box<Expression>, to: TypeName },
+    /// `x.(type)`: what an interface holds, of whatever type.
+    Held(Box<Expression>),
     /// `len(x)`
     Call { of: Box<Expression>, builtin: Builtin },
+    /// `x.Load()`, of a type of `sync/atomic`
+    Load(Box<Expression>),
     /// `x.Deadline()`
     Deadline(Box<Expression>),
     /// `x.Value(T)`
@@ -54,11 +58,13 @@ pub enum Builtin {
     Addr,
     /// Bytes as text.
     String,
+    /// A statement of SQL without what may be data.
+    Statement,
 }
 
 impl Builtin {
-    pub const ALL: [Builtin; 5] =
-        [Builtin::Len, Builtin::Cap, Builtin::Since, Builtin::Addr, Builtin::String];
+    pub const ALL: [Builtin; 6] =
+        [Builtin::Len, Builtin::Cap, Builtin::Since, Builtin::Addr, Builtin::String, Builtin::Statement];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -67,6 +73,7 @@ impl Builtin {
             Builtin::Since => "since",
             Builtin::Addr => "addr",
             Builtin::String => "string",
+            Builtin::Statement => "statement",
         }
     }
 }
@@ -126,6 +133,8 @@ impl Display for Expression {
             }
             Kind::Assert { of, to } => write!(f, "{}.({to})", Operand(of)),
             Kind::Call { of, builtin } => write!(f, "{}({of})", builtin.name()),
+            Kind::Held(of) => write!(f, "{}.(type)", Operand(of)),
+            Kind::Load(of) => write!(f, "{}.Load()", Operand(of)),
             Kind::Deadline(of) => write!(f, "{}.Deadline()", Operand(of)),
             Kind::ContextValue { of, key } => write!(f, "{}.Value({key})", Operand(of)),
         }

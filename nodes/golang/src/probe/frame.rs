@@ -1,5 +1,6 @@
 //! Where a frame's variables are at run time: from what debug information says to a place in memory.
 
+use crate::deferred::Deferred;
 use crate::gap::Gap;
 use crate::place::{Part, PartSource, Place};
 use crate::thread::Registers;
@@ -25,6 +26,8 @@ pub struct FrameView<'a> {
     pub bias: u64,
     /// Only where they are real.
     pub registers: Option<&'a Registers>,
+    /// Where its deferred calls stand.
+    pub deferred: Option<Deferred>,
     /// When the process stood still, for `since`.
     pub now_unix_ns: i64,
 }
@@ -37,13 +40,52 @@ impl FrameView<'_> {
     /// Where a variable is, and its type: that of a type parameter by the function's dictionary, if that can be had.
     pub(super) fn place(&self, variable: &Variable, reader: &Reader<'_>) -> Result<(Place, TypeRef), Gap> {
         let ty = reader.types.get(variable.of)?;
-        let place = self.at(&variable.location, ty.size, reader, 0)?;
+        let place = match self.at(&variable.location, ty.size, reader, 0) {
+            Ok(place) => place,
+            Err(gap) => self.captured(&variable.name, &ty.name, reader)?.ok_or(gap)?,
+        };
         let of = match variable.dictionary_index {
             // Without its dictionary it is shown as the shape that all instances share, by whose name one sees that.
             Some(index) => self.instance(index, ty.size, reader).unwrap_or(variable.of),
             None => variable.of,
         };
         Ok((place, of))
+    }
+
+    /// The variable as a deferred call of the frame has captured it: a reference to it, or a copy, which the compiler makes only
+    /// of variables that are never assigned to again (cmd/compile/internal/typecheck, `CaptureVars`; ir.Name.Byval).
+    fn captured(&self, name: &str, type_name: &str, reader: &Reader<'_>) -> Result<Option<Place>, Gap> {
+        let Some(deferred) = self.deferred else { return Ok(None) };
+        let due = reader.byte(deferred.bits(self.frame_end))?;
+        for bit in (0..Deferred::COUNT_MAX).filter(|bit| due & (1 << bit) != 0) {
+            let closure = reader.pointer(&Place::At(deferred.slot(self.frame_end, bit)))?;
+            if closure == 0 {
+                continue;
+            }
+            let pc = reader.pointer(&Place::At(closure))?;
+            // Of this function and no function that it was inlined into: `runHandler.func1`.
+            let is_own = reader.code.function(pc).is_some_and(|code| self.is_around(&code));
+            if !is_own {
+                continue;
+            }
+            for captured in reader.code.captured(pc).into_iter().filter(|captured| captured.name == name) {
+                if reader.types.get(captured.of)?.name != type_name {
+                    continue;
+                }
+                let place = Place::At(closure.wrapping_add(captured.offset));
+                return Ok(Some(if captured.by_reference { reader.target(&place)? } else { place }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a closure is written in the frame's function.
+    fn is_around(&self, closure: &str) -> bool {
+        let rest = closure.strip_prefix(self.variables.function.as_str());
+        rest.is_some_and(|rest| {
+            let number = rest.strip_prefix(".func").or_else(|| rest.strip_prefix(".deferwrap"));
+            number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+        })
     }
 
     /// The type that stands in the function's dictionary.

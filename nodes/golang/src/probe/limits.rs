@@ -6,8 +6,26 @@ pub const SET_BYTES_MAX: usize = 256 << 10;
 pub const PROBES_MAX: usize = 256;
 /// `[[redact]]` sections of one set.
 pub const REDACTIONS_MAX: usize = 256;
+/// `[[column]]` sections of one set.
+pub const ADDED_COLUMNS_MAX: usize = 64;
+/// `[[table]]` sections of one set.
+pub const DERIVED_TABLES_MAX: usize = 64;
+/// `[[type]]` sections of one set.
+pub const TYPES_MAX: usize = 64;
+/// Fields of one `[[type]]` section.
+pub const TYPE_FIELDS_MAX: usize = 64;
+/// `[[program]]` sections of one set.
+pub const PROGRAMS_MAX: usize = 64;
+/// `[[endpoint]]` sections of one set.
+pub const ENDPOINTS_MAX: usize = 64;
+/// `[[link]]` sections of one set.
+pub const LINKS_MAX: usize = 64;
+/// The text of one SQL statement of a set. It bounds what the statement can keep in memory, too.
+pub const SQL_BYTES_MAX: usize = 8 << 10;
 /// Expressions of one probe: columns of its table.
 pub const EXPRESSIONS_MAX: usize = 64;
+/// Expressions of which a column takes the first that gives a value.
+pub const WAYS_MAX: usize = 8;
 /// The text of one expression.
 pub const EXPRESSION_BYTES_MAX: usize = 1_024;
 /// Parts of one expression: selectors, dereferences, calls, parts of types.

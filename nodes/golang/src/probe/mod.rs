@@ -18,6 +18,7 @@ mod plan;
 mod redaction;
 mod scope;
 mod select;
+mod statement;
 mod toml_reader;
 mod type_names;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub mod problem;
 pub mod set;
 
 pub use check::check;
+pub use column::is_name;
 pub use defaults::{DEPTH as DEFAULT_DEPTH, default_columns};
 pub use frame::FrameView;
 pub use plan::{Evaluated, Plan};

@@ -3,7 +3,7 @@
 //! ```text
 //! expression = "*" expression | operand { postfix }
 //! operand    = name | path "." name | builtin "(" expression ")" | "(" expression ")"
-//! postfix    = "." name | "." "(" type ")" | ".Deadline()" | ".Value(" type ")"
+//! postfix    = "." name | "." "(" type ")" | ".(type)" | ".Load()" | ".Deadline()" | ".Value(" type ")"
 //!            | "[" constant "]" | "[" [integer] ":" [integer] "]"
 //! type       = "*" type | "[]" type | "[" integer "]" type | "map[" type "]" type
 //!            | [ (name | path | text) "." ] name [ "[" type { "," type } "]" ]
@@ -189,7 +189,9 @@ impl Parser<'_> {
         let of = Box::new(of);
         if self.accept('(') {
             if self.token() == &Token::Word("type".into()) {
-                return Err(self.problem("name the type that the value should have: x.(*T)"));
+                self.advance();
+                self.expect(')')?;
+                return Ok(Kind::Held(of));
             }
             let to = self.type_name()?;
             self.expect(')')?;
@@ -198,6 +200,11 @@ impl Parser<'_> {
         let field = self.name()?;
         let is_call = self.is('(');
         match field.text.as_str() {
+            "Load" if is_call => {
+                self.advance();
+                self.expect(')')?;
+                Ok(Kind::Load(of))
+            }
             "Deadline" if is_call => {
                 self.advance();
                 self.expect(')')?;
@@ -226,9 +233,9 @@ impl Parser<'_> {
             Kind::Select { field, .. } => &field.text,
             _ => return self.problem("nothing can be called here: a capture only reads"),
         };
-        let known = Builtin::ALL.iter().map(|builtin| builtin.name()).chain(["Deadline", "Value"]);
+        let known = Builtin::ALL.iter().map(|builtin| builtin.name()).chain(["Load", "Deadline", "Value"]);
         let message = format!(
-            "{name} cannot be called: a capture only reads; there are len, cap, since, addr, string, .Deadline() and .Value(T)"
+            "{name} cannot be called: a capture only reads; there are len, cap, since, addr, string, statement, .Load(), .Deadline() and .Value(T)"
         );
         Problem::new(called.span, message).with_nearest(nearest(name, known))
     }

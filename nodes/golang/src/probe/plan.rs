@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::frame::FrameView;
 use super::select::{Selected, select};
+use super::statement;
 use crate::gap::Gap;
 use crate::place::Place;
 use crate::types::{Field, Shape, Type, TypeRef};
@@ -50,6 +51,8 @@ pub(super) enum Step {
         of: TypeRef,
         ty: Arc<Type>,
     },
+    /// A variable that a closure has captured.
+    Captured(String),
     /// A field that is looked for at run time.
     Select(String),
     /// An element, or the entry of a map.
@@ -60,6 +63,10 @@ pub(super) enum Step {
         to: TypeRef,
         name: String,
     },
+    /// What an interface holds.
+    Held,
+    /// What an atomic variable holds.
+    Load,
     Deadline,
     /// By the type of the key.
     ContextValue(String),
@@ -75,6 +82,8 @@ pub(super) enum Last {
     Since,
     Address,
     Text,
+    /// SQL without what may be data.
+    Statement,
 }
 
 /// The value of an expression.
@@ -176,6 +185,7 @@ impl Plan {
                 None => return Err(why_no_address(at, &ty, reader)),
             },
             Last::Text => ("string".to_owned(), text(at, &ty, reader)?),
+            Last::Statement => ("string".to_owned(), without_data(text(at, &ty, reader)?)),
         };
         Ok(Evaluated { type_name: Some(type_name), value, address })
     }
@@ -197,8 +207,16 @@ fn apply(step: &Step, at: Standing, reader: &Reader<'_>) -> Result<Option<Standi
                 .ok_or_else(|| no_field(&ty.name, &field.name))?;
             Standing { place: reader.field(&place, field, &ty), of: field.of }
         }
+        Step::Captured(name) => {
+            let (place, of) = reader.captured(&place, name)?;
+            Standing { place, of }
+        }
         Step::Select(name) => {
             let mut at = held(Standing { place, of }, reader)?;
+            if matches!(reader.types.get(at.of)?.shape, Shape::Function) {
+                let (place, of) = reader.captured(&at.place, name)?;
+                return Ok(Some(Standing { place, of }));
+            }
             let Selected::Field { steps, .. } = select(reader.types, at.of, name)? else {
                 return Err(no_field(&reader.types.get(at.of)?.name, name));
             };
@@ -238,6 +256,11 @@ fn apply(step: &Step, at: Standing, reader: &Reader<'_>) -> Result<Option<Standi
                 return Err(Gap::OtherType(ty.name.clone()));
             }
             at
+        }
+        Step::Held => held(Standing { place, of }, reader)?,
+        Step::Load => {
+            let (place, of) = reader.load(&place, of)?;
+            Standing { place, of }
         }
         Step::Deadline => match reader.deadline(&place, of)? {
             Some((place, of)) => Standing { place, of },
@@ -347,6 +370,16 @@ fn as_text(value: Value) -> Value {
             Err(error) => Value::Bytes(error.into_bytes()),
         },
         Value::Cut { value, gap } => Value::Cut { value: Box::new(as_text(*value)), gap },
+        other => other,
+    }
+}
+
+/// Bytes that are no text are no statement either.
+fn without_data(value: Value) -> Value {
+    match value {
+        Value::Text(text) => Value::Text(statement::without_data(&text)),
+        Value::Cut { value, gap } => Value::Cut { value: Box::new(without_data(*value)), gap },
+        Value::Bytes(_) => Value::Missing(Gap::Implausible("a statement that is no text".to_owned())),
         other => other,
     }
 }

@@ -1,9 +1,10 @@
-//! What the `[[redact]]` sections of several sets hide, all together.
+//! What the `[[redact]]` sections of several sets hide, and what their `[[type]]` sections leave of a type, all together.
 //!
 //! A type's pattern hides its values, pointers to them and lists of them; a field's pattern hides the fields `type.field`,
 //! and the entries of maps whose key is that text (`net/http.Header.Cookie`).
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -14,11 +15,16 @@ use crate::value::Redact;
 /// Answers that are kept: the same few types and fields are asked for again and again.
 const KNOWN_MAX: usize = 1 << 14;
 
+/// Paths of fields.
+type Fields = Arc<[Vec<String>]>;
+
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub struct Redaction {
     types: Vec<Pattern>,
     fields: Vec<Pattern>,
+    rules: Vec<(Pattern, Fields)>,
+    known_rules: RefCell<FxHashMap<String, Option<Fields>>>,
     known_types: RefCell<FxHashMap<String, bool>>,
     known_fields: RefCell<FxHashMap<String, FxHashMap<String, bool>>>,
 }
@@ -26,19 +32,40 @@ pub struct Redaction {
 impl Redaction {
     pub fn of<'a>(sets: impl IntoIterator<Item = &'a ProbeSet>) -> Self {
         let mut redaction = Redaction::default();
-        for section in sets.into_iter().flat_map(|set| &set.redactions) {
-            redaction.types.extend(section.of_type.clone());
-            redaction.fields.extend(section.field.clone());
+        for set in sets {
+            for section in &set.redactions {
+                redaction.types.extend(section.of_type.clone());
+                redaction.fields.extend(section.field.clone());
+            }
+            let rules = set.types.iter().map(|rule| (rule.of.clone(), rule.fields.as_slice().into()));
+            redaction.rules.extend(rules);
         }
         redaction
     }
 
     pub fn is_empty(&self) -> bool {
-        self.types.is_empty() && self.fields.is_empty()
+        self.types.is_empty() && self.fields.is_empty() && self.rules.is_empty()
     }
 }
 
 impl Redact for Redaction {
+    fn only(&self, of: &str) -> Option<Fields> {
+        if self.rules.is_empty() {
+            return None;
+        }
+        if let Some(known) = self.known_rules.borrow().get(of) {
+            return known.clone();
+        }
+        let rule = self.rules.iter().find(|(pattern, _)| pattern.matches(of));
+        let fields = rule.map(|(_, fields)| Arc::clone(fields));
+        let mut known = self.known_rules.borrow_mut();
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        known.insert(of.to_owned(), fields.clone());
+        fields
+    }
+
     fn hides_type(&self, name: &str) -> bool {
         if self.types.is_empty() {
             return false;
@@ -84,7 +111,11 @@ mod tests {
                 "[[redact]]\ntype = '**.Password'\n[[redact]]\nfield = '**.{Authorization,Secret*}'",
             )
             .unwrap(),
-            ProbeSet::parse("[[redact]]\ntype = 'shop.Card'\nfield = 'shop.User.Mail'").unwrap(),
+            ProbeSet::parse(
+                "[[redact]]\ntype = 'shop.Card'\nfield = 'shop.User.Mail'\n\
+                 [[type]]\nmatch = 'shop/model.*Order'\ncapture = ['ID']",
+            )
+            .unwrap(),
         ];
         let redaction = Redaction::of(&sets);
         for _ in 0..2 {
@@ -105,6 +136,8 @@ mod tests {
             ] {
                 assert_eq!(redaction.hides_field(of, field), hides, "{of}.{field}");
             }
+            assert_eq!(redaction.only("shop/model.Order"), Some(vec![vec!["ID".to_owned()]].into()));
+            assert_eq!(redaction.only("shop/model.Customer"), None);
         }
         assert!(Redaction::of(&[]).is_empty());
     }

@@ -64,8 +64,9 @@ impl<'a> BuildProgram<'a> {
             let mut count = 0;
             for function in self.functions.all() {
                 let path = package::of_function(self.functions.name(&function));
-                // Functions of a package lie side by side.
-                if path == last || path.is_empty() {
+                // Functions of a package lie side by side. Those that the compiler makes for types, such as
+                // `type:.eq.net/http.Cookie`, are of no package (cmd/compile/internal/types, TypeSymLookup).
+                if path == last || path.is_empty() || path.contains(':') {
                     continue;
                 }
                 if count == PACKAGES_MAX {

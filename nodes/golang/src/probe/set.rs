@@ -10,24 +10,38 @@ use toml::de::{DeTable, DeValue};
 
 use super::column::{self, RESERVED};
 use super::expression::Expression;
-use super::limits::{EXPRESSIONS_MAX, PROBES_MAX, REDACTIONS_MAX, SET_BYTES_MAX};
+use super::limits::{
+    ADDED_COLUMNS_MAX, DERIVED_TABLES_MAX, ENDPOINTS_MAX, EXPRESSIONS_MAX, LINKS_MAX, PROBES_MAX,
+    PROGRAMS_MAX, REDACTIONS_MAX, SET_BYTES_MAX, TYPES_MAX, WAYS_MAX,
+};
 use super::pattern::{Pattern, Subject};
 use super::problem::{Problem, Span, nearest};
 use super::toml_reader::{Section, Text, TomlReader};
 
+mod derived;
+mod program_rule;
+mod type_rule;
+
 pub use super::toml_reader::TextPlace;
+pub use derived::{AddedColumn, BLOCKED_BY, DerivedTable, Endpoint, Link, LinkEnd, Sql};
+pub use program_rule::ProgramRule;
+pub use type_rule::TypeRule;
 
 /// Sections of this version.
-const SECTIONS: [&str; 2] = ["probe", "redact"];
-/// Sections that sets of later versions have.
-const LATER_SECTIONS: [&str; 5] = ["type", "column", "table", "link", "program"];
+const SECTIONS: [&str; 8] = ["probe", "type", "program", "redact", "column", "endpoint", "table", "link"];
 /// Mistakes that are told at once.
 const ERRORS_MAX: usize = 50;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProbeSet {
     pub probes: Vec<Probe>,
+    pub types: Vec<TypeRule>,
+    pub programs: Vec<ProgramRule>,
     pub redactions: Vec<Redaction>,
+    pub columns: Vec<AddedColumn>,
+    pub endpoints: Vec<Endpoint>,
+    pub tables: Vec<DerivedTable>,
+    pub links: Vec<Link>,
 }
 
 /// `[[probe]]`
@@ -38,10 +52,18 @@ pub struct Probe {
     pub function: Pattern,
     /// Only in programs of such names.
     pub program: Option<Pattern>,
+    /// Only in programs that were built with this module.
+    pub module: Option<String>,
+    /// Only frames that have a variable of this name.
+    pub variable: Option<String>,
+    /// It is asked of programs that need not have what it captures.
+    pub is_quiet: bool,
     /// `None`: arguments and named locals.
     pub capture: Option<Vec<Column>>,
     /// Where its function stands.
     pub place: TextPlace,
+    /// Where its name stands.
+    pub name_place: TextPlace,
 }
 
 /// One captured expression, a column of the probe's table.
@@ -49,6 +71,13 @@ pub struct Probe {
 pub struct Column {
     /// `[a-z][a-z0-9_]*`, unique in its probe. It may be a word of SQL.
     pub name: String,
+    /// The first one that gives a value is taken: releases differ. There is at least one.
+    pub ways: Vec<Way>,
+}
+
+/// An expression that a column may come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
     pub expression: Expression,
     /// As it was written.
     pub text: String,
@@ -73,6 +102,8 @@ pub struct SetError {
     /// What it is about: `probe orders.capture`. Empty where the text is no TOML.
     pub key: String,
     pub message: String,
+    /// The line of what it clashes with.
+    pub other_line: Option<usize>,
     /// What to do.
     pub help: String,
 }
@@ -83,7 +114,8 @@ impl fmt::Display for SetError {
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
-        write!(f, "{}; {}", self.message, self.help)
+        let other = self.other_line.map_or(String::new(), |line| format!(" in line {line}"));
+        write!(f, "{}{other}; {}", self.message, self.help)
     }
 }
 
@@ -162,25 +194,59 @@ fn read_set<'a>(reader: &mut TomlReader<'a>, table: &'a DeTable<'a>) -> ProbeSet
                 bounded(reader, name, &sections, PROBES_MAX);
                 set.probes = probes(reader, sections);
             }
+            "type" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, TYPES_MAX);
+                set.types = sections.iter().filter_map(|section| type_rule::rule(reader, section)).collect();
+            }
+            "program" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, PROGRAMS_MAX);
+                set.programs = program_rule::rules(reader, sections);
+            }
             "redact" => {
                 let sections = reader.sections(name, value);
                 bounded(reader, name, &sections, REDACTIONS_MAX);
                 set.redactions = sections.iter().filter_map(|section| redaction(reader, section)).collect();
             }
-            later if LATER_SECTIONS.contains(&later) => {
-                let message = format!("[[{later}]] is not supported by this version of Stillframe");
-                reader.error(at, later, message, "leave it out, or update Stillframe");
+            "column" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, ADDED_COLUMNS_MAX);
+                set.columns =
+                    sections.into_iter().filter_map(|section| derived::column(reader, section)).collect();
+            }
+            "endpoint" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, ENDPOINTS_MAX);
+                set.endpoints =
+                    sections.into_iter().filter_map(|section| derived::endpoint(reader, section)).collect();
+            }
+            "table" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, DERIVED_TABLES_MAX);
+                set.tables =
+                    sections.into_iter().filter_map(|section| derived::table(reader, section)).collect();
+            }
+            "link" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, LINKS_MAX);
+                set.links =
+                    sections.into_iter().filter_map(|section| derived::link(reader, section)).collect();
             }
             unknown => {
-                let help = match nearest(unknown, SECTIONS.into_iter().chain(LATER_SECTIONS)) {
+                let help = match nearest(unknown, SECTIONS) {
                     Some(nearest) => format!("did you mean [[{nearest}]]?"),
-                    None => "a set has [[probe]] and [[redact]] sections".to_owned(),
+                    None => "a set has [[probe]], [[type]], [[program]], [[redact]], [[column]], [[endpoint]], [[table]] and [[link]] sections"
+                        .to_owned(),
                 };
                 let shown: String = unknown.chars().take(40).collect();
                 reader.error(at, &shown, "unknown section", help);
             }
         }
     }
+    set.probes.extend(set.programs.iter().filter_map(ProgramRule::probe));
+    program_rule::clashes(reader, &set);
+    derived::clashes(reader, &set);
     set
 }
 
@@ -193,34 +259,31 @@ fn bounded(reader: &mut TomlReader<'_>, name: &str, sections: &[Section<'_>], mo
 
 fn probes<'a>(reader: &mut TomlReader<'a>, sections: Vec<Section<'a>>) -> Vec<Probe> {
     let mut probes = Vec::new();
-    let mut lines: HashMap<String, usize> = HashMap::new();
+    let mut places: HashMap<String, TextPlace> = HashMap::new();
     for section in sections {
-        let Some((probe, name)) = probe(reader, section) else { continue };
-        let (line, _) = reader.place(name);
-        if let Some(line) = lines.insert(probe.name.clone(), line) {
-            let message = format!("there is another probe {} in line {line}", probe.name);
+        let Some(probe) = probe(reader, section) else { continue };
+        if let Some(other) = places.insert(probe.name.clone(), probe.name_place) {
+            let message = format!("there is another probe {}", probe.name);
             let help = "each probe makes a table of its own: choose another name";
-            reader.problem(
-                name,
-                &format!("probe {}.name", probe.name),
-                &Problem::new(Span::default(), message),
-                help,
-            );
+            reader.clash(probe.name_place, &format!("probe {}.name", probe.name), message, other, help);
         }
         probes.push(probe);
     }
     probes
 }
 
-/// With its name as it stands in the text.
-fn probe<'a>(reader: &mut TomlReader<'a>, mut section: Section<'a>) -> Option<(Probe, Text<'a>)> {
+fn probe<'a>(reader: &mut TomlReader<'a>, mut section: Section<'a>) -> Option<Probe> {
     let name = required(reader, &section, "name", r#"name = "orders" makes the table probe_orders"#);
     if let Some(name) = name
         && column::is_name(name.text)
     {
         section.label = format!("probe {}", name.text);
     }
-    reader.check_keys(&section.label, section.table, &["name", "function", "program", "capture"]);
+    reader.check_keys(
+        &section.label,
+        section.table,
+        &["name", "function", "program", "module", "variable", "capture"],
+    );
     let plain = name.and_then(|name| plain_name(reader, name, &format!("{}.name", section.label)));
     let function = required(reader, &section, "function", r#"function = "shop/orders.(*Service).Place""#);
     let place = function.map(|text| reader.position_of(text));
@@ -230,8 +293,20 @@ fn probe<'a>(reader: &mut TomlReader<'a>, mut section: Section<'a>) -> Option<(P
     let program = program
         .and_then(|text| pattern(reader, text, &format!("{}.program", section.label), Subject::Program));
     let capture = section.table.get("capture").map(|value| columns(reader, &section, value));
-    let probe = Probe { name: plain?, function: function?, program, capture, place: place? };
-    Some((probe, name?))
+    let name_place = reader.position_of(name?);
+    let mut word = |key| reader.optional_text(&section, key).map(|text| text.text.to_owned());
+    let (module, variable) = (word("module"), word("variable"));
+    Some(Probe {
+        name: plain?,
+        function: function?,
+        program,
+        is_quiet: false,
+        module,
+        variable,
+        capture,
+        place: place?,
+        name_place,
+    })
 }
 
 fn redaction<'a>(reader: &mut TomlReader<'a>, section: &Section<'a>) -> Option<Redaction> {
@@ -329,9 +404,9 @@ fn columns<'a>(
     for element in elements.iter() {
         let Some((column, text)) = column(reader, &label, element) else { continue };
         if let Some(other) = columns.iter().find(|other| other.name == column.name) {
-            let message =
-                format!("{} and {} would both be the column {}", other.text, column.text, column.name);
-            let help = format!("name one of them: {{ as = \"...\", expr = '{}' }}", column.text);
+            let (this, other) = (text.text, &other.ways[0].text);
+            let message = format!("{other} and {this} would both be the column {}", column.name);
+            let help = format!("name one of them: {{ as = \"...\", expr = '{this}' }}");
             reader.problem(text, &label, &Problem::new(Span::default(), message), help);
         }
         columns.push(column);
@@ -344,7 +419,7 @@ fn column<'a>(
     label: &str,
     element: &'a Spanned<DeValue<'a>>,
 ) -> Option<(Column, Text<'a>)> {
-    let (name, text) = match element.get_ref() {
+    let (name, texts) = match element.get_ref() {
         DeValue::Table(table) => {
             reader.check_keys(label, table, &["as", "expr"]);
             let section = Section { label: label.to_owned(), span: element.span(), table };
@@ -353,17 +428,12 @@ fn column<'a>(
                 Some(name) => Some(plain_name(reader, name, &format!("{label}.as"))?),
                 None => None,
             };
-            (name, required(reader, &section, "expr", r#"write { as = "user", expr = "req.User.Name" }"#)?)
+            (name, ways_of(reader, &section, label)?)
         }
-        _ => (None, reader.text(element, label)?),
+        _ => (None, vec![reader.text(element, label)?]),
     };
-    let expression = match Expression::parse(text.text) {
-        Ok(expression) => expression,
-        Err(problem) => {
-            reader.problem(text, label, &problem, format!("the expression is {}", text.text));
-            return None;
-        }
-    };
+    let (&text, others) = texts.split_first()?;
+    let expression = expression(reader, label, text)?;
     let Some(name) = name.or_else(|| column::default_name(&expression)) else {
         let help = format!("name it: {{ as = \"...\", expr = '{}' }}", text.text);
         reader.problem(text, label, &Problem::new(expression.span, "no name for the column"), help);
@@ -375,8 +445,40 @@ fn column<'a>(
         reader.problem(text, label, &Problem::new(expression.span, message), help);
         return None;
     }
-    let column = Column { name, expression, text: text.text.to_owned(), place: reader.position_of(text) };
-    Some((column, text))
+    let mut ways = vec![way(reader, expression, text)];
+    for &text in others {
+        let expression = self::expression(reader, label, text)?;
+        ways.push(way(reader, expression, text));
+    }
+    Some((Column { name, ways }, text))
+}
+
+/// The expressions of one column: a text, or a list of them.
+fn ways_of<'a>(reader: &mut TomlReader<'a>, section: &Section<'a>, label: &str) -> Option<Vec<Text<'a>>> {
+    let help = r#"write { as = "user", expr = "req.User.Name" }"#;
+    let Some(DeValue::Array(elements)) = section.table.get("expr").map(Spanned::get_ref) else {
+        return required(reader, section, "expr", help).map(|text| vec![text]);
+    };
+    if elements.is_empty() || elements.len() > WAYS_MAX {
+        let message = format!("a list of 1 to {WAYS_MAX} expressions is wanted here");
+        reader.error(section.span.start, label, message, help);
+        return None;
+    }
+    elements.iter().map(|element| reader.text(element, label)).collect()
+}
+
+fn expression(reader: &mut TomlReader<'_>, label: &str, text: Text<'_>) -> Option<Expression> {
+    match Expression::parse(text.text) {
+        Ok(expression) => Some(expression),
+        Err(problem) => {
+            reader.problem(text, label, &problem, format!("the expression is {}", text.text));
+            None
+        }
+    }
+}
+
+fn way(reader: &TomlReader<'_>, expression: Expression, text: Text<'_>) -> Way {
+    Way { expression, text: text.text.to_owned(), place: reader.position_of(text) }
 }
 
 #[cfg(test)]

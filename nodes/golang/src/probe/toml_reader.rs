@@ -48,7 +48,27 @@ impl<'a> TomlReader<'a> {
             column,
             key: label.to_owned(),
             message: message.into(),
+            other_line: None,
             help: help.into(),
+        });
+    }
+
+    /// Two sections that claim the same.
+    pub(super) fn clash(
+        &mut self,
+        at: TextPlace,
+        label: &str,
+        message: String,
+        other: TextPlace,
+        help: &str,
+    ) {
+        self.errors.push(SetError {
+            line: at.line,
+            column: at.column,
+            key: label.to_owned(),
+            message,
+            other_line: Some(other.line),
+            help: help.to_owned(),
         });
     }
 
@@ -57,13 +77,14 @@ impl<'a> TomlReader<'a> {
         self.error(of.offset(problem.span.start), label, problem.to_string(), help);
     }
 
-    pub(super) fn place(&self, of: Text<'_>) -> (usize, usize) {
-        position(self.source, of.start)
-    }
-
     pub(super) fn position_of(&self, of: Text<'_>) -> TextPlace {
         let (line, column) = position(self.source, of.start);
         TextPlace { line, column, is_verbatim: of.is_verbatim }
+    }
+
+    pub(super) fn place_at(&self, at: usize) -> TextPlace {
+        let (line, column) = position(self.source, at);
+        TextPlace { line, column, is_verbatim: false }
     }
 
     /// The tables of `[[name]]`.

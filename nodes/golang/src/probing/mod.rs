@@ -12,6 +12,7 @@
 mod blocks;
 mod captured;
 mod code;
+mod column;
 mod frames;
 mod pending;
 mod rounds;

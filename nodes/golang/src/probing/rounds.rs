@@ -12,9 +12,10 @@ use crate::value::Value;
 
 use super::blocks::{Blocks, View};
 use super::captured::{Cell, Row};
+use super::column::Column;
 use super::frames::registers;
 use super::pending::receive_slots;
-use super::sites::{Column, Process, Site, Sites};
+use super::sites::{Process, Site, Sites};
 use super::{Order, ROWS_MAX, Standing, refusal};
 
 /// Rounds of one capture; each follows every pointer that the round before has brought.
@@ -46,6 +47,8 @@ struct Task {
     standing: usize,
     frame_end: u64,
     registers: Option<Registers>,
+    /// Its function has begun for sure: what it called may be a part of its own beginning (`runtime.duffzero`) where it runs.
+    has_begun: bool,
     /// Slots that the goroutine receives into; `None`: not yet known.
     pending: Option<Rc<[Range]>>,
 }
@@ -109,6 +112,7 @@ impl<'a> Rounds<'a> {
                         standing: index,
                         frame_end: frame.frame_end,
                         registers,
+                        has_begun: !(standing.start.exact && at <= 1),
                         pending: None,
                     });
                 }
@@ -215,8 +219,13 @@ impl<'a> Rounds<'a> {
                 continue;
             }
             let view = view().without(&pending);
-            let mut evaluated =
-                column.evaluate(process, &capture.variables, task.frame_end, task.registers.as_ref(), &view);
+            let mut evaluated = column.evaluate(
+                process,
+                capture,
+                (task.frame_end, task.has_begun),
+                task.registers.as_ref(),
+                &view,
+            );
             let is_pending = |address: &u64| view.is_pending(*address, 1);
             replace(&mut evaluated.value, &|gap| match gap {
                 Gap::Unreadable(address) if is_pending(address) => Some(Gap::ReceivePending),

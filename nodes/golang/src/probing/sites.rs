@@ -6,21 +6,21 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::deferred::Deferred;
 use crate::dwarf::{DebugInfo, without_type_arguments};
 use crate::gap::Gap;
 use crate::memory::{Image, Memory};
-use crate::probe::set::Probe;
-use crate::probe::{BuildProgram, FrameView, Plan, Scope, check, default_columns};
+use crate::probe::set::{Probe, Way};
+use crate::probe::{BuildProgram, Plan, Program, Scope, check, default_columns};
 use crate::runtime::Runtime;
-use crate::thread::Registers;
 use crate::unwind::PhysicalFrame;
-use crate::value::{DebugTypes, Facts, ProcessTypes, Reader};
+use crate::value::{DebugTypes, Facts, ProcessTypes};
 use crate::variable::{FrameVariables, Location, Role};
 
 use super::Order;
-use super::blocks::View;
 use super::captured::{Cell, Problem, Table};
 use super::code::ProcessCode;
+use super::column::Column;
 
 /// Program counters that are remembered: more than goroutines of one process stand at.
 const SITES_MAX: usize = 1 << 20;
@@ -55,16 +55,6 @@ impl Capture {
     }
 }
 
-/// One expression, for one function.
-pub(super) struct Column {
-    of: Option<Rc<str>>,
-    plan: Result<Plan, Gap>,
-    /// Why no frame at the site has a value, whatever memory holds.
-    nowhere: Option<Gap>,
-    /// It is in a register: in frames whose registers are not known there is no value.
-    in_register: bool,
-}
-
 pub(super) struct Sites<'a> {
     pub(super) process: Process<'a>,
     probes: Vec<&'a Probe>,
@@ -78,10 +68,10 @@ pub(super) struct Sites<'a> {
 
 /// What evaluating takes, besides memory.
 pub(super) struct Process<'a> {
-    runtime: &'a Runtime<'a>,
-    order: &'a Order<'a>,
-    facts: Facts,
-    code: ProcessCode<'a>,
+    pub(super) runtime: &'a Runtime<'a>,
+    pub(super) order: &'a Order<'a>,
+    pub(super) facts: Facts,
+    pub(super) code: ProcessCode<'a>,
     debug: Result<Arc<DebugInfo>, Gap>,
     program: Option<BuildProgram<'a>>,
     pub(super) now_unix_ns: i64,
@@ -90,8 +80,14 @@ pub(super) struct Process<'a> {
 impl<'a> Sites<'a> {
     /// `None`: no probe is about the program.
     pub(super) fn new(runtime: &'a Runtime<'a>, order: &'a Order<'a>) -> Option<Self> {
-        let wanted = |probe: &&Probe| probe.program.as_ref().is_none_or(|p| p.matches(order.program));
-        let probes: Vec<&Probe> = order.sets.iter().flat_map(|set| &set.probes).filter(wanted).collect();
+        let info = &runtime.build.identity.info;
+        let wanted = |probe: &&Probe| {
+            probe.program.as_ref().is_none_or(|p| p.matches(order.program))
+                && probe.module.as_ref().is_none_or(|path| info.has_module(path))
+        };
+        let mut probes: Vec<&Probe> = order.sets.iter().flat_map(|set| &set.probes).filter(wanted).collect();
+        // Debug information is not looked at for what the program does not have.
+        probes.retain(|probe| runtime.functions.any_name(|name| probe.function.matches(name)));
         if probes.is_empty() {
             return None;
         }
@@ -141,6 +137,11 @@ impl<'a> Sites<'a> {
         let calls = runtime.functions.logical_frames(&frame.function, frame.call_pc);
         let mut captures = Vec::new();
         let mut variables = None;
+        // What says which calls are due is written at the function's beginning. Where it may not yet have run, in front of the
+        // first instruction that makes room or within the function itself, it is not believed.
+        let has_begun = frame.call_pc != frame.pc
+            && runtime.functions.stack_delta(&frame.function, frame.call_pc).is_some_and(|delta| delta > 0);
+        let deferred = runtime.functions.deferred(&frame.function).filter(|_| has_begun);
         for (inner, call) in calls.iter().enumerate() {
             for &index in self.interested(call.name).iter() {
                 let probe = self.probes[index];
@@ -151,7 +152,17 @@ impl<'a> Sites<'a> {
                     let found = all.len().checked_sub(from_end).and_then(|index| all.get(index));
                     found.filter(|v| same(&v.function, call.name)).cloned().ok_or(Gap::OptimizedOut)
                 });
-                captures.push(self.capture(probe, call.name, inner as u32, of_call));
+                let has = |name: &String| {
+                    of_call
+                        .as_ref()
+                        .is_ok_and(|of| of.variables.iter().any(|variable| variable.name == *name))
+                };
+                if probe.variable.as_ref().is_some_and(|name| !has(name)) {
+                    continue;
+                }
+                // What is inlined defers nothing: the compiler does not inline that.
+                let deferred = if inner + 1 == calls.len() { deferred } else { None };
+                captures.push(self.capture(probe, call.name, inner as u32, of_call, deferred));
             }
         }
         Site { calls: calls.len() as u32, captures }
@@ -173,11 +184,21 @@ impl<'a> Sites<'a> {
         function: &str,
         inner: u32,
         variables: Result<FrameVariables, Gap>,
+        deferred: Option<Deferred>,
     ) -> Capture {
         let empty = FrameVariables { function: function.to_owned(), variables: Vec::new() };
         let (variables, missing) = match variables {
             Ok(variables) => (variables, None),
             Err(gap) => (empty, Some(gap)),
+        };
+        // A captured variable is known by its name, which must be the only one of its function.
+        let declared = match (&deferred, &self.process.program) {
+            (Some(_), Some(program)) => program.declared(&variables.function).ok(),
+            _ => None,
+        };
+        let captured_by = |name: &str| {
+            let of_name = declared.iter().flat_map(|all| all.iter()).filter(|(declared, _)| declared == name);
+            deferred.filter(|_| of_name.count() == 1)
         };
         let nothing = Image::default();
         let types = self.process.types(&nothing);
@@ -185,7 +206,7 @@ impl<'a> Sites<'a> {
             (Some(wanted), missing) => {
                 let mut columns = Vec::with_capacity(wanted.len());
                 for column in wanted {
-                    let plan = match (missing, &self.process.program) {
+                    let plan = |way: &Way| match (missing, &self.process.program) {
                         (Some(gap), _) => Err(gap.clone()),
                         (None, None) => Err(Gap::NoDebugInfo),
                         (None, Some(program)) => {
@@ -194,28 +215,33 @@ impl<'a> Sites<'a> {
                                 variables: &variables.variables,
                                 program,
                             };
-                            check(&column.expression, &scope, &types).map_err(|problem| {
-                                let what = format!("{}: {problem}", column.text);
-                                if self.problems.len() < PROBLEMS_MAX {
-                                    self.problems.insert(Problem {
-                                        probe: probe.name.clone(),
-                                        function: function.to_owned(),
-                                        column: column.name.clone(),
-                                        what: what.clone(),
-                                    });
-                                }
-                                Gap::Expression(what)
-                            })
+                            check(&way.expression, &scope, &types)
+                                .map_err(|problem| Gap::Expression(format!("{}: {problem}", way.text)))
                         }
                     };
-                    columns.push(Column::new(plan, &variables));
+                    let plans: Vec<_> = column.ways.iter().map(plan).collect();
+                    // Of several expressions most are for other releases.
+                    let fits = |plan: &Result<Plan, Gap>| !matches!(plan, Err(Gap::Expression(_)));
+                    if let Some(Err(Gap::Expression(what))) = plans.first()
+                        && !probe.is_quiet
+                        && !plans.iter().any(fits)
+                        && self.problems.len() < PROBLEMS_MAX
+                    {
+                        self.problems.insert(Problem {
+                            probe: probe.name.clone(),
+                            function: function.to_owned(),
+                            column: column.name.clone(),
+                            what: what.clone(),
+                        });
+                    }
+                    columns.push(Column::new(plans, &variables, &captured_by));
                 }
                 (wanted.iter().map(|column| column.name.clone()).collect(), columns)
             }
             (None, Some(_)) => (Vec::new(), Vec::new()),
             (None, None) => default_columns(&variables.variables, &types)
                 .into_iter()
-                .map(|(name, plan)| (name, Column::new(Ok(plan), &variables)))
+                .map(|(name, plan)| (name, Column::new(vec![Ok(plan)], &variables, &captured_by)))
                 .unzip(),
         };
         let table = self.table(Table { probe: probe.name.clone(), columns: names });
@@ -234,7 +260,7 @@ impl<'a> Sites<'a> {
 }
 
 impl<'a> Process<'a> {
-    fn types<'m>(&'m self, memory: &'m dyn Memory) -> ProcessTypes<'m> {
+    pub(super) fn types<'m>(&'m self, memory: &'m dyn Memory) -> ProcessTypes<'m> {
         let debug = self.debug.as_ref().ok().map(|debug| &**debug as &dyn DebugTypes);
         ProcessTypes::new(debug, memory, &self.facts)
     }
@@ -262,56 +288,4 @@ impl<'a> Process<'a> {
 /// Whether debug information's name is that of the function table, where type arguments are `[...]`.
 fn same(of_debug: &str, of_table: &str) -> bool {
     without_type_arguments(of_debug) == without_type_arguments(of_table)
-}
-
-impl Column {
-    fn new(plan: Result<Plan, Gap>, variables: &FrameVariables) -> Self {
-        let of = plan.as_ref().ok().and_then(Plan::type_name).map(Rc::from);
-        let begins_at = plan.as_ref().ok().and_then(Plan::variable);
-        let variable = begins_at.and_then(|name| variables.variables.iter().find(|v| v.name == name));
-        let nowhere = match (&plan, variable.map(|v| &v.location)) {
-            (Err(gap), _) | (_, Some(Location::Missing(gap))) => Some(gap.clone()),
-            _ => None,
-        };
-        let in_register = matches!(variable.map(|v| &v.location), Some(Location::Register(_)));
-        Column { of, plan, nowhere, in_register }
-    }
-
-    /// What is known of a frame's value without looking.
-    pub(super) fn missing(&self, has_registers: bool) -> Option<Cell> {
-        let in_register = (self.in_register && !has_registers).then_some(&Gap::InRegister);
-        let gap = self.nowhere.as_ref().or(in_register)?;
-        Some(Cell::missing(self.of.clone(), gap.clone()))
-    }
-
-    pub(super) fn evaluate(
-        &self,
-        process: &Process<'_>,
-        variables: &FrameVariables,
-        frame_end: u64,
-        registers: Option<&Registers>,
-        view: &View<'_>,
-    ) -> Cell {
-        let plan = match &self.plan {
-            Ok(plan) => plan,
-            Err(gap) => return Cell::missing(self.of.clone(), gap.clone()),
-        };
-        let order = process.order;
-        let frame = FrameView {
-            variables,
-            frame_end,
-            bias: process.runtime.bias,
-            registers,
-            now_unix_ns: process.now_unix_ns,
-        };
-        let types = process.types(view);
-        let reader = Reader::new(&types, view, &process.facts, &process.code, order.redact, order.limits);
-        let evaluated = plan.evaluate(&frame, &reader);
-        let of = match (evaluated.type_name, &self.of) {
-            (Some(name), Some(of)) if **of == *name => Some(Rc::clone(of)),
-            (Some(name), _) => Some(Rc::from(name)),
-            (None, of) => of.clone(),
-        };
-        Cell { of, value: evaluated.value, address: evaluated.address }
-    }
 }

@@ -3,11 +3,30 @@
 use crate::gap::Gap;
 use crate::place::Place;
 use crate::runtime::Runtime;
+use crate::types::TypeRef;
 use crate::value::facts::{Captured, Code};
 use crate::value::reader::{Walk, check_address};
 use crate::value::{Reader, Value};
 
 impl Reader<'_> {
+    /// A variable that the closure at a place has captured: where it is, and its type.
+    pub fn captured(&self, place: &Place, name: &str) -> Result<(Place, TypeRef), Gap> {
+        let closure = self.pointer(place)?;
+        if closure == 0 {
+            return Err(Gap::NilPointer);
+        }
+        let pc = self.pointer(&Place::At(closure))?;
+        let code = self.code.function(pc);
+        let code = code.ok_or_else(|| Gap::Implausible(format!("no function begins at {pc:#x}")))?;
+        let captured = self.code.captured(pc);
+        let found = captured.iter().find(|captured| captured.name == name);
+        // Before Go 1.23 debug information does not tell.
+        let found =
+            found.ok_or_else(|| Gap::Expression(format!("{code} is not known to have captured {name}")))?;
+        let place = Place::At(closure.wrapping_add(found.offset));
+        Ok((if found.by_reference { self.target(&place)? } else { place }, found.of))
+    }
+
     /// A function value is a pointer to a closure, which begins with the address of its code (runtime/runtime2.go,
     /// `funcval`).
     //

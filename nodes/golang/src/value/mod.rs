@@ -14,6 +14,7 @@ mod atomic;
 mod big;
 mod buffer;
 mod channel;
+mod chosen;
 mod classic_map;
 mod context;
 mod descriptor;
@@ -39,6 +40,7 @@ mod fake;
 #[cfg(test)]
 mod tests;
 
+pub use atomic::atomic_value;
 pub use facts::{Captured, Code, Facts, Maps};
 pub use function::FunctionNames;
 pub use json::to_json;
@@ -47,6 +49,8 @@ pub use map::Key;
 pub use process_types::{DebugTypes, ProcessTypes};
 pub use reader::Reader;
 pub use scalar::Scalar;
+
+use std::sync::Arc;
 
 use crate::gap::Gap;
 
@@ -125,6 +129,10 @@ pub trait Redact {
     fn hides_type(&self, name: &str) -> bool;
     /// A field of a struct type, by name; or a map's entry, by the map's type and a key that is a text.
     fn hides_field(&self, of: &str, field: &str) -> bool;
+    /// The fields, as paths, that are taken of a struct of this type; `None`: all.
+    fn only(&self, _: &str) -> Option<Arc<[Vec<String>]>> {
+        None
+    }
 }
 
 /// Hides nothing.

@@ -19,6 +19,10 @@ impl Reader<'_> {
         Ok(address)
     }
 
+    pub fn byte(&self, address: u64) -> Result<u8, Gap> {
+        Ok(self.read(&Place::At(address), 1)?.view().uint(0, 1)? as u8)
+    }
+
     /// What the pointer at a place points to; nil is a gap.
     pub fn target(&self, place: &Place) -> Result<Place, Gap> {
         match self.pointer(place)? {
@@ -159,7 +163,7 @@ impl Reader<'_> {
         }
     }
 
-    fn open_type(&self, of: TypeRef) -> Result<std::sync::Arc<Type>, Gap> {
+    pub(super) fn open_type(&self, of: TypeRef) -> Result<std::sync::Arc<Type>, Gap> {
         let ty = self.types.get(of)?;
         if self.redact.hides_type(&ty.name) { Err(Gap::Redacted) } else { Ok(ty) }
     }

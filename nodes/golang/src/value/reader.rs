@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
         self.begin(&ty, walk)?;
         let view = view.part(0, ty.size)?;
         walk.nesting += 1;
-        let value = match self.named(view, &ty, walk) {
+        let value = match self.chosen(view, &ty, walk).or_else(|| self.named(view, &ty, walk)) {
             // A release may have fields that this one does not know: they are shown as they are.
             Some(Err(Gap::UnknownType(_))) | None => self.by_shape(view, &ty, walk),
             Some(value) => value,

@@ -36,7 +36,9 @@ impl Scalar {
             Value::Address(address) => Scalar::Text(hexadecimal(*address)),
             Value::Function { name, .. } => Scalar::Text(name.clone()),
             Value::Dynamic { value: inner, .. } => match Scalar::of(inner, json_bytes_max) {
+                // One that holds a nil pointer is not nil.
                 Scalar::Json(_) => Scalar::Json(to_json(value, json_bytes_max)),
+                Scalar::None if **inner == Value::Nil => Scalar::Json(to_json(value, json_bytes_max)),
                 scalar => scalar,
             },
             Value::Cut { value: inner, .. } => match Scalar::of(inner, json_bytes_max) {
@@ -72,6 +74,7 @@ mod tests {
         let held = |value| Value::Dynamic { of: "main.ID".into(), value: Box::new(value) };
         assert_eq!(of(held(Value::Int(7))), Scalar::Int(7));
         assert_eq!(of(held(Value::List(vec![]))), Scalar::Json(r#"{"$type":"main.ID","$value":[]}"#.into()));
+        assert_eq!(of(held(Value::Nil)), Scalar::Json(r#"{"$type":"main.ID","$value":null}"#.into()));
         let cut = Value::cut(Value::Text("ab".into()), Gap::Bytes { shown: 2, length: 9 });
         assert_eq!(of(cut), Scalar::Text("ab".into()));
     }

@@ -209,6 +209,7 @@ fn an_interface_holds_what_its_words_agree_on() {
     let wrong_kind = fake.descriptor(int, 25, false);
     let table = fake.words(&[0, pointer_type, u64::from(HASH)]);
     let other_table = fake.words(&[0, pointer_type, 1]);
+    let made_at_run_time = fake.words(&[0, pointer_type, 0]);
     let mut held = |of: TypeRef, words: &[u64]| {
         let at = fake.words(words);
         json(&fake.decode(at, of))
@@ -217,7 +218,9 @@ fn an_interface_holds_what_its_words_agree_on() {
     assert_eq!(held(any, &[0, 0]), "null");
     assert_eq!(held(any, &[pointer_type, seven]), r#"{"$type":"*int","$value":7}"#);
     assert_eq!(held(any, &[pointer_type, 0]), r#"{"$type":"*int","$value":null}"#);
-    assert_eq!(held(writer, &[table, seven]), r#"{"$type":"*int","$value":7}"#);
+    for table in [table, made_at_run_time] {
+        assert_eq!(held(writer, &[table, seven]), r#"{"$type":"*int","$value":7}"#);
+    }
     for (of, words) in
         [(any, [int_type, 0]), (any, [0, 5]), (any, [wrong_kind, seven]), (writer, [other_table, seven])]
     {

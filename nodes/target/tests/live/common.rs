@@ -1,6 +1,6 @@
 //! Targets for the tests: real programs, which say on their output how far they have come.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -30,11 +30,15 @@ pub struct Counters {
 
 impl Target {
     pub fn start(command: &mut Command) -> Target {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = loop {
+            match command.spawn() {
+                Ok(child) => break child,
+                // A test beside this one has just forked, and its child still has the file open that was written here.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                Err(error) => panic!("{command:?}: {error}"),
+            }
+        };
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         Target { child, input, lines: lines_of(output) }
     }

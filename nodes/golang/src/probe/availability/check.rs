@@ -1,5 +1,7 @@
 //! A probe set against a build: what each probe means there, and what of it can be had.
 
+use std::collections::HashSet;
+
 use rustc_hash::FxHashMap;
 
 use super::functions::Found;
@@ -11,9 +13,9 @@ use crate::probe::defaults::default_columns;
 use crate::probe::expression::{Expression, Kind};
 use crate::probe::pattern::outside_brackets;
 use crate::probe::plan::{Plan, Root};
-use crate::probe::problem::Problem;
+use crate::probe::problem::{Problem, Span};
 use crate::probe::scope::Scope;
-use crate::probe::set::{Column, Probe, ProbeSet};
+use crate::probe::set::{Column, Probe, ProbeSet, Way};
 use crate::types::TypeRef;
 use crate::variable::{FrameVariables, Variable};
 
@@ -41,7 +43,7 @@ pub struct CheckedProbe {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedFunction {
-    /// As Go prints it.
+    /// As the function table has it: an instance of a generic function with its type arguments.
     pub name: String,
     pub file: String,
     pub line: i32,
@@ -109,6 +111,12 @@ impl Availability<'_> {
             checked.not_here = Some(format!("it is for programs {}, and this is {program}", pattern.text()));
             return checked;
         }
+        if let Some(module) = &probe.module
+            && !self.build.identity.info.has_module(module)
+        {
+            checked.not_here = Some(format!("it is for programs that are built with the module {module}"));
+            return checked;
+        }
         let found = self.find(&[&probe.function]);
         checked.left_out = found.len().saturating_sub(FUNCTIONS_MAX);
         let functions = found.iter().take(FUNCTIONS_MAX);
@@ -126,7 +134,7 @@ impl Availability<'_> {
             Err(gap) => (0, without_debug_info(probe, gap)),
         };
         let inlined_into = found.inlined_into;
-        CheckedFunction { name: outside_brackets(name).1, file, line, inlined_into, sites, expressions }
+        CheckedFunction { name: name.to_owned(), file, line, inlined_into, sites, expressions }
     }
 
     /// Evaluates nothing: looks at where the variables are at each place.
@@ -138,8 +146,14 @@ impl Availability<'_> {
         found: &Found,
     ) -> (usize, Vec<CheckedExpression>) {
         let types = BuildTypes(&debug.info);
-        let mut look =
-            Look { debug, types: &types, probe, expressions: Vec::new(), plans: FxHashMap::default() };
+        let mut look = Look {
+            debug,
+            types: &types,
+            probe,
+            expressions: Vec::new(),
+            plans: FxHashMap::default(),
+            fitting: HashSet::new(),
+        };
         let mut sites = 0;
         'holders: for holder in found.own.iter().chain(&found.holders) {
             for site in self.sites(holder, name) {
@@ -148,7 +162,12 @@ impl Availability<'_> {
                 }
                 match debug.info.variables(site.pc, &site.evidence) {
                     Ok(frames) => {
-                        for frame in frames.iter().filter(|frame| is_called(&frame.function, name)) {
+                        let has = |frame: &FrameVariables| {
+                            let wanted = probe.variable.as_ref();
+                            wanted.is_none_or(|name| frame.variables.iter().any(|v| v.name == *name))
+                        };
+                        let frames = frames.iter().filter(|frame| is_called(&frame.function, name));
+                        for frame in frames.filter(|frame| has(frame)) {
                             sites += 1;
                             look.at(frame);
                         }
@@ -160,11 +179,15 @@ impl Availability<'_> {
                 }
             }
         }
-        if sites == 0 {
+        if sites == 0 && probe.variable.is_none() {
             look.anywhere(name);
         }
-        // Variables of inner blocks stand only at some of the places.
         for expression in &mut look.expressions {
+            // What fits at some places is no mistake.
+            if look.fitting.contains(&expression.column) {
+                expression.mistake = None;
+            }
+            // Variables of inner blocks stand only at some of the places.
             if let Some(elsewhere) = sites.checked_sub(expression.places.all).filter(|&n| n > 0) {
                 expression.places.all = sites;
                 expression.places.missing.push((Gap::NotDeclared, elsewhere));
@@ -175,7 +198,7 @@ impl Availability<'_> {
 }
 
 /// `main.F[go.shape.int]` of debug information is `main.F[...]` in the function table.
-fn is_called(function: &str, name: &str) -> bool {
+pub(super) fn is_called(function: &str, name: &str) -> bool {
     function == name || outside_brackets(function).1 == outside_brackets(name).1
 }
 
@@ -183,8 +206,9 @@ fn without_debug_info(probe: &Probe, gap: &Gap) -> Vec<CheckedExpression> {
     let columns = probe.capture.iter().flatten();
     columns
         .map(|column| {
-            let problem = Problem::new(column.expression.span, gap.to_string());
-            CheckedExpression { mistake: Some(mistake(column, problem)), ..begun(&column.name, &column.text) }
+            let way = &column.ways[0];
+            let problem = Problem::new(way.expression.span, gap.to_string());
+            CheckedExpression { mistake: Some(mistake(way, problem)), ..begun(&column.name, &way.text) }
         })
         .collect()
 }
@@ -199,18 +223,22 @@ fn begun(column: &str, text: &str) -> CheckedExpression {
     }
 }
 
-fn mistake(column: &Column, problem: Problem) -> Mistake {
-    let (line, at) = column.place.of(&column.text, problem.span);
+fn mistake(way: &Way, problem: Problem) -> Mistake {
+    let (line, at) = way.place.of(&way.text, problem.span);
     Mistake { line, column: at, message: problem.message, nearest: problem.nearest }
 }
+
+/// Column, which of its expressions, function, and the type of the variable that it begins with.
+type PlanKey = (usize, usize, String, Option<TypeRef>);
 
 struct Look<'a> {
     debug: &'a Debug<'a>,
     types: &'a BuildTypes<'a>,
     probe: &'a Probe,
     expressions: Vec<CheckedExpression>,
-    /// By expression, function and the type of the variable that it begins with.
-    plans: FxHashMap<(usize, String, Option<TypeRef>), Result<Plan, Problem>>,
+    plans: FxHashMap<PlanKey, Result<Plan, Problem>>,
+    /// Columns whose expressions fit somewhere.
+    fitting: HashSet<String>,
 }
 
 impl Look<'_> {
@@ -223,14 +251,29 @@ impl Look<'_> {
             return;
         };
         for (index, column) in columns.iter().enumerate() {
-            match self.plan(index, column, &frame.function, &frame.variables) {
-                Ok(plan) => self.count(&column.name, &column.text, &plan, &frame.variables),
-                Err(problem) => {
-                    let entry = self.entry(&column.name, &column.text);
+            match self.best(index, column, &frame.function, &frame.variables) {
+                Ok((text, plan)) => self.count(&column.name, text, &plan, &frame.variables),
+                Err((way, problem)) => {
+                    let gap = self.misfit(way, &frame.variables, &problem);
+                    let entry = self.entry(&column.name, &way.text);
                     entry.places.all += 1;
-                    entry.mistake.get_or_insert_with(|| mistake(column, problem));
+                    entry.places.miss(gap);
+                    entry.mistake.get_or_insert_with(|| mistake(way, problem));
                 }
             }
+        }
+    }
+
+    /// Why an expression does not fit at one place: where it fits at others, its name is another variable's here.
+    fn misfit(&self, way: &Way, variables: &[Variable], problem: &Problem) -> Gap {
+        let begins = first_name(&way.expression);
+        let variable = begins.and_then(|name| variables.iter().find(|variable| variable.name == name));
+        let described = variable.and_then(|v| Some((v, self.debug.info.type_of(v.of).ok()?)));
+        match described {
+            Some((variable, ty)) => {
+                Gap::Expression(format!("{} is another variable there, of type {}", variable.name, ty.name))
+            }
+            None => Gap::Expression(problem.message.clone()),
         }
     }
 
@@ -238,39 +281,70 @@ impl Look<'_> {
     fn anywhere(&mut self, function: &str) {
         let Some(columns) = &self.probe.capture else { return };
         for (index, column) in columns.iter().enumerate() {
-            let plan = self.plan(index, column, function, &[]);
-            let entry = self.entry(&column.name, &column.text);
-            match plan {
-                Ok(plan) => entry.type_name = plan.type_name().map(str::to_owned),
-                Err(problem) => entry.mistake = Some(mistake(column, problem)),
+            match self.best(index, column, function, &[]) {
+                Ok((text, plan)) => {
+                    self.entry(&column.name, text).type_name = plan.type_name().map(str::to_owned);
+                }
+                Err((way, problem)) => {
+                    self.entry(&column.name, &way.text).mistake = Some(mistake(way, problem));
+                }
             }
         }
     }
 
     fn missing(&mut self, gap: &Gap) {
         for column in self.probe.capture.iter().flatten() {
-            let places = &mut self.entry(&column.name, &column.text).places;
+            let places = &mut self.entry(&column.name, &column.ways[0].text).places;
             places.all += 1;
             places.miss(gap.clone());
         }
     }
 
-    fn plan(
+    /// The first of a column's expressions that there is something of here, or else the first that fits.
+    fn best<'c>(
         &mut self,
         index: usize,
-        column: &Column,
+        column: &'c Column,
+        function: &str,
+        variables: &[Variable],
+    ) -> Result<(&'c str, Plan), (&'c Way, Problem)> {
+        let mut fits = None;
+        let mut mistake = None;
+        for (number, way) in column.ways.iter().enumerate() {
+            match self.plan((index, number), way, function, variables) {
+                Ok(plan) if !matches!(self.kept(&plan, variables), Kept::Missing(_)) => {
+                    return Ok((&way.text, plan));
+                }
+                Ok(plan) => fits = fits.or(Some((&way.text[..], plan))),
+                Err(problem) => mistake = mistake.or(Some((way, problem))),
+            }
+        }
+        match (fits, mistake) {
+            (None, Some(mistake)) => Err(mistake),
+            (Some(fits), _) => Ok(fits),
+            (None, None) => {
+                let nothing = Problem::new(Span::default(), "a column of no expression");
+                Err((&column.ways[0], nothing))
+            }
+        }
+    }
+
+    fn plan(
+        &mut self,
+        (index, number): (usize, usize),
+        way: &Way,
         function: &str,
         variables: &[Variable],
     ) -> Result<Plan, Problem> {
-        let begins = first_name(&column.expression);
+        let begins = first_name(&way.expression);
         let of =
             begins.and_then(|name| variables.iter().find(|v| v.name == name)).map(|variable| variable.of);
-        let key = (index, function.to_owned(), of);
+        let key = (index, number, function.to_owned(), of);
         if let Some(plan) = self.plans.get(&key) {
             return plan.clone();
         }
         let scope = Scope { function, variables, program: &self.debug.program };
-        let plan = check(&column.expression, &scope, self.types);
+        let plan = check(&way.expression, &scope, self.types);
         self.plans.insert(key, plan.clone());
         plan
     }
@@ -286,6 +360,7 @@ impl Look<'_> {
 
     fn count(&mut self, column: &str, text: &str, plan: &Plan, variables: &[Variable]) {
         let kept = self.kept(plan, variables);
+        self.fitting.insert(column.to_owned());
         let entry = self.entry(column, text);
         if entry.type_name.is_none() {
             entry.type_name = plan.type_name().map(str::to_owned);
@@ -323,6 +398,8 @@ fn first_name(expression: &Expression) -> Option<&str> {
             | Kind::Slice { of, .. }
             | Kind::Assert { of, .. }
             | Kind::Call { of, .. }
+            | Kind::Load(of)
+            | Kind::Held(of)
             | Kind::Deadline(of)
             | Kind::ContextValue { of, .. } => of,
         };

@@ -86,10 +86,6 @@ impl<'a> Availability<'a> {
             names.iter().copied().filter(|name| name.to_lowercase().contains(&folded)).collect();
         near.sort_by_key(|name| name.len());
         near.truncate(SUGGESTIONS_MAX);
-        let mut near: Vec<String> = near.into_iter().map(str::to_owned).collect();
-        let others = similar(text, names).into_iter().filter(|name| !near.contains(name)).collect::<Vec<_>>();
-        near.extend(others);
-        near.truncate(SUGGESTIONS_MAX);
-        near
+        if near.is_empty() { similar(text, names) } else { near.into_iter().map(str::to_owned).collect() }
     }
 }

@@ -1,6 +1,9 @@
 //! The functions of a build that fit a pattern.
 
+use std::collections::BTreeMap;
+
 use super::Availability;
+use super::functions::Found;
 use crate::probe::pattern::{Pattern, outside_brackets};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,16 +31,29 @@ pub struct ListedFunction {
 impl Availability<'_> {
     pub fn list(&self, pattern: &Pattern, limit: usize) -> Listed {
         let found = self.find(&[pattern]);
-        let functions: Vec<_> = found
-            .iter()
+        // Instances of a generic function are one function.
+        let mut by_printed_name: BTreeMap<String, Vec<(&str, &Found)>> = BTreeMap::new();
+        for (name, found) in &found {
+            by_printed_name.entry(outside_brackets(name).1).or_default().push((name, found));
+        }
+        let all = by_printed_name.len();
+        let functions: Vec<_> = by_printed_name
+            .into_iter()
             .take(limit)
-            .map(|(name, found)| {
-                let (file, line) = self.declared_at(name, found);
-                let (instances, inlined_into) = (found.own.len(), found.inlined_into);
-                ListedFunction { name: outside_brackets(name).1, file, line, instances, inlined_into }
+            .map(|(name, instances)| {
+                let (file, line) = instances
+                    .first()
+                    .map_or_else(Default::default, |(name, found)| self.declared_at(name, found));
+                ListedFunction {
+                    name,
+                    file,
+                    line,
+                    instances: instances.iter().map(|(_, found)| found.own.len()).sum(),
+                    inlined_into: instances.iter().map(|(_, found)| found.inlined_into).sum(),
+                }
             })
             .collect();
-        let suggestions = if functions.is_empty() { self.suggestions(pattern) } else { Vec::new() };
-        Listed { left_out: found.len() - functions.len(), functions, suggestions }
+        let suggestions = if all == 0 { self.suggestions(pattern) } else { Vec::new() };
+        Listed { left_out: all - functions.len(), functions, suggestions }
     }
 }

@@ -19,7 +19,9 @@ use rustc_hash::FxHashMap;
 
 use super::scope::BuildProgram;
 use crate::build::{Build, Code};
+use crate::bytes::{i32_at, u32_at};
 use crate::dwarf::{DebugInfo, Evidence, calls};
+use crate::executable::Architecture;
 use crate::function_table::Function;
 use crate::gap::Gap;
 use crate::types::{Type, TypeRef, Types};
@@ -74,6 +76,9 @@ impl<'a> Availability<'a> {
         let mut sites = Vec::new();
         for return_address in calls::return_addresses(&self.build.identity.executable, code) {
             let pc = return_address - 1;
+            if self.target(return_address).is_some_and(is_passed_through) {
+                continue;
+            }
             let Some(evidence) = self.code.evidence(pc) else { continue };
             if evidence.calls.iter().any(|call| call.function == name) {
                 sites.push(Site { pc, evidence });
@@ -85,11 +90,42 @@ impl<'a> Availability<'a> {
         sites
     }
 
+    /// The function that a direct call goes to; `return_address`: behind the call.
+    fn target(&self, return_address: u64) -> Option<&'a str> {
+        let executable = &self.build.identity.executable;
+        let target = match executable.architecture {
+            // CALL rel32 (Intel SDM, volume 2, "CALL").
+            Architecture::Amd64 => {
+                let code = executable.from_address(return_address.checked_sub(5)?)?;
+                (*code.first()? == 0xe8).then_some(())?;
+                return_address.wrapping_add_signed(i64::from(i32_at(code, 1)?))
+            }
+            // BL (Arm Architecture Reference Manual for A-profile, C6.2): 26 bits, in words.
+            Architecture::Arm64 => {
+                let call = return_address.checked_sub(4)?;
+                let word = u32_at(executable.from_address(call)?, 0)?;
+                (word & 0xfc00_0000 == 0x9400_0000).then_some(())?;
+                let words = i64::from((word << 6) as i32 >> 6);
+                call.wrapping_add_signed(4 * words)
+            }
+        };
+        let functions = &self.code.functions;
+        Some(functions.name(&functions.find(target.checked_sub(self.code.text)?)?))
+    }
+
     /// Addresses of the file.
     fn range(&self, function: &Function) -> Range<u64> {
         let text = self.code.text;
         text.saturating_add(function.entry)..text.saturating_add(self.code.functions.end(function))
     }
+}
+
+/// Calls that the compiler adds: to grow the stack, to tell the collector of a write, to clear and copy memory. Nobody waits
+/// in them.
+fn is_passed_through(function: &str) -> bool {
+    ["runtime.morestack", "runtime.gcWriteBarrier", "runtime.duffzero", "runtime.duffcopy"]
+        .iter()
+        .any(|name| function.starts_with(name))
 }
 
 /// Types of a build, without a process.

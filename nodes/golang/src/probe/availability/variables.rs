@@ -1,9 +1,10 @@
 //! What can be captured of a function: its variables, their types and fields, and where they are kept.
 
-use super::{Availability, FUNCTIONS_MAX, Places};
+use super::check::is_called;
+use super::{Availability, FUNCTIONS_MAX, Places, Site};
 use crate::dwarf::Surveyed;
 use crate::gap::Gap;
-use crate::probe::pattern::{Pattern, outside_brackets};
+use crate::probe::pattern::Pattern;
 use crate::types::{Shape, TypeRef};
 use crate::variable::Role;
 
@@ -12,7 +13,7 @@ const FIELDS_MAX: usize = 100;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VariablesReport {
-    /// As Go prints it.
+    /// As the function table has it: an instance of a generic function with its type arguments.
     pub function: String,
     pub file: String,
     pub line: i32,
@@ -40,26 +41,37 @@ impl Availability<'_> {
         let reports = found.iter().take(FUNCTIONS_MAX).map(|(name, found)| {
             let (file, line) = self.declared_at(name, found);
             let holders = found.own.iter().chain(&found.holders);
-            let mut sites =
-                holders.flat_map(|holder| self.sites(holder, name)).map(|site| (site.pc, site.evidence));
-            let (gap, variables) = match self.survey(name, &mut sites) {
+            let sites: Vec<_> = holders.flat_map(|holder| self.sites(holder, name)).collect();
+            let (gap, variables) = match self.survey(name, &sites) {
                 Ok(variables) => (None, variables),
                 Err(gap) => (Some(gap), Vec::new()),
             };
-            VariablesReport { function: outside_brackets(name).1, file, line, gap, variables }
+            VariablesReport { function: (*name).to_owned(), file, line, gap, variables }
         });
         reports.collect()
     }
 
-    fn survey(
-        &self,
-        name: &str,
-        sites: &mut dyn Iterator<Item = (u64, crate::dwarf::Evidence)>,
-    ) -> Result<Vec<VariableReport>, Gap> {
+    fn survey(&self, name: &str, sites: &[Site]) -> Result<Vec<VariableReport>, Gap> {
         let debug = self.debug.as_ref().map_err(Gap::clone)?;
-        let survey = debug.info.function_variables(name, sites)?;
-        let written = survey.variables.iter().filter(|variable| !variable.name.starts_with('.'));
-        written.map(|variable| self.report(variable, survey.sites)).collect()
+        let mut places = sites.iter().map(|site| (site.pc, site.evidence.clone()));
+        let survey = debug.info.function_variables(name, &mut places)?;
+        // As they stand in the source, which a frame's variables do.
+        let mut order = Vec::new();
+        if let Some(site) = sites.first() {
+            let frames = debug.info.variables(site.pc, &site.evidence)?;
+            let frame = frames.into_iter().find(|frame| is_called(&frame.function, name));
+            order.extend(frame.into_iter().flat_map(|frame| frame.variables).map(|variable| variable.name));
+        }
+        let position = |name: &str| order.iter().position(|other| other == name).unwrap_or(order.len());
+        let mut written: Vec<_> =
+            survey.variables.iter().filter(|variable| !variable.name.starts_with('.')).collect();
+        written.sort_by_key(|variable| match variable.role {
+            Role::Argument => (0, position(&variable.name)),
+            Role::Result => (1, position(&variable.name)),
+            Role::Captured => (2, position(&variable.name)),
+            Role::Local => (3, variable.declared_line as usize),
+        });
+        written.into_iter().map(|variable| self.report(variable, survey.sites)).collect()
     }
 
     fn report(&self, variable: &Surveyed, sites: usize) -> Result<VariableReport, Gap> {

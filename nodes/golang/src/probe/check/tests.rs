@@ -46,7 +46,7 @@ fn what_fits_has_a_type() {
         ("string(req.Body)", Some("string")),
         ("string(req.Body[0:4])", Some("string")),
         ("orders.nodeName", Some("string")),
-        ("nodeName", Some("string")),
+        ("orders.nodeName", Some("string")),
         ("net/http.DefaultClient", Some("int")),
         ("http.DefaultClient", Some("int")),
         ("later", Some("int")),
@@ -64,6 +64,7 @@ fn what_does_not_fit_is_explained() {
         ("req.Custoner", 4, "req is a *shop/orders.Request, and has no field Custoner"),
         ("req.Version", 4, "several fields Version: in Base and Audit"),
         ("rq.ID", 0, "did you mean req?"),
+        ("nodeName", 0, "did you mean shop/orders.nodeName?"),
         ("rq.ID", 0, "its variables: any, ctx, later, n, req, store and twice"),
         ("req.ID.X", 7, "req.ID is a string, and has no field X"),
         ("n.X", 2, "n is an int, and has no field X"),
@@ -93,8 +94,13 @@ fn what_does_not_fit_is_explained() {
         ("any.Deadline()", 0, "not a context.Context"),
         ("ctx.Value(trace.SpanContex)", 10, "no type runtime/trace.SpanContex"),
         ("len(req.Items).X", 0, "outermost"),
-        ("http.DefaultServer", 5, "has no variable DefaultServer"),
-        ("net/http.Nothing", 9, "has no variable Nothing"),
+        (
+            "http.DefaultServer",
+            5,
+            "no variable DefaultServer in net/http, or the linker left it out because nothing uses it; nor is there a variable \
+             http in shop/orders.(*Service).Place",
+        ),
+        ("net/http.Nothing", 9, "no variable Nothing in net/http"),
     ] {
         let problem = check_in_shop(text).map(|plan| plan.type_name().map(str::to_owned)).expect_err(text);
         assert_eq!(problem.span.start, start, "{text}: {problem}");

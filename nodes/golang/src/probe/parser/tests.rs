@@ -70,7 +70,6 @@ fn mistakes_are_placed_and_explained() {
         ("m[key]", 2, "key is not a constant"),
         ("a[3:1]", 4, "ends at 1"),
         ("a[-1:]", 2, "from 0 on"),
-        ("x.(type)", 3, "name the type"),
         ("x.(func())", 3, "cannot be asserted"),
         ("req.Total()", 0, "cannot be called"),
         ("ctx.Deadlin()", 0, "did you mean Deadline?"),
@@ -170,6 +169,8 @@ fn expression() -> impl Strategy<Value = Expression> {
             (inner.clone(), prop::sample::select(&Builtin::ALL[..]))
                 .prop_map(move |(x, builtin)| of(Kind::Call { of: x, builtin })),
             inner.clone().prop_map(move |x| of(Kind::Deadline(x))),
+            inner.clone().prop_map(move |x| of(Kind::Load(x))),
+            inner.clone().prop_map(move |x| of(Kind::Held(x))),
             (inner, type_name()).prop_map(move |(x, key)| of(Kind::ContextValue { of: x, key })),
         ]
     })
@@ -205,6 +206,8 @@ fn bare(expression: &Expression) -> Expression {
         Kind::Assert { of, to } => Kind::Assert { of: inner(of), to: bare_type(to) },
         Kind::Call { of, builtin } => Kind::Call { of: inner(of), builtin: *builtin },
         Kind::Deadline(of) => Kind::Deadline(inner(of)),
+        Kind::Load(of) => Kind::Load(inner(of)),
+        Kind::Held(of) => Kind::Held(inner(of)),
         Kind::ContextValue { of, key } => Kind::ContextValue { of: inner(of), key: bare_type(key) },
     };
     Expression { kind, span: Span::default() }

@@ -118,6 +118,7 @@ impl Rest {
             frame_end: FRAME_END,
             bias: BIAS,
             registers,
+            deferred: None,
             now_unix_ns: NOW_S * 1_000_000_000,
         };
         plan.evaluate(&frame, &reader)
@@ -158,7 +159,7 @@ fn values_are_those_of_the_memory() {
         ("addr(*req)", "uintptr", Value::Address(REQUEST), Some(REQUEST)),
         ("addr(req.Key)", "uintptr", Value::Address(REQUEST + 144), Some(REQUEST + 144)),
         ("any.(string)", "string", text("abc"), Some(0x7100)),
-        ("nodeName", "string", text("cdef"), Some(BIAS + 0x5000)),
+        ("orders.nodeName", "string", text("cdef"), Some(BIAS + 0x5000)),
     ] {
         let evaluated = rest.evaluate(expression);
         let expected = Evaluated { type_name: Some(of.to_owned()), value, address };
@@ -263,4 +264,34 @@ fn without_expressions_variables_are_taken() {
     let items = fields.iter().find(|(name, _)| name == "Items").map(|(_, value)| value);
     let Some(Value::List(items)) = items else { panic!("{items:?}") };
     assert_eq!(items[0], Value::Missing(Gap::Depth));
+}
+
+#[test]
+fn what_atomic_variables_and_interfaces_hold() {
+    let mut rest = Rest::new();
+    let pointer = rest.world.by_name("*shop/model.User").unwrap().unwrap();
+    let none = rest.world.add("[0]*shop/model.User", 0, Shape::Array { element: pointer, length: 0 });
+    let raw = rest.world.add("unsafe.Pointer", 8, Shape::UnsafePointer);
+    let of = rest.world.structure("sync/atomic.Pointer[shop/model.User]", &[("_", none), ("v", raw)]);
+    let role = crate::variable::Role::Local;
+    let location = Location::Frame(-40);
+    let current =
+        Variable { name: "current".to_owned(), of, role, declared_line: 1, location, dictionary_index: None };
+    rest.variables.variables.push(current);
+    rest.put(FRAME_END - 40, &[0x2000]);
+    assert_eq!(rest.value("current.Load().Name"), text("abc"));
+    rest.put(FRAME_END - 40, &[0]);
+    assert_eq!(rest.value("current.Load().Name"), Value::Missing(Gap::NilPointer));
+    assert_eq!(rest.value("any.(type)"), text("abc"));
+    assert_eq!(rest.value("statement(any.(type))"), text("abc"));
+    for (wrong, why) in [("req.User.Load()", "not of sync/atomic"), ("req.User.(type)", "not an interface")] {
+        let expression = Expression::parse(wrong).unwrap();
+        let scope = Scope {
+            function: &rest.variables.function,
+            variables: &rest.variables.variables,
+            program: &rest.world,
+        };
+        let problem = check(&expression, &scope, &rest.world).unwrap_err();
+        assert!(problem.to_string().contains(why), "{problem}");
+    }
 }

@@ -34,8 +34,8 @@ fn the_contract_s_example() {
     let names: Vec<_> = probe.capture.as_ref().unwrap().iter().map(|c| c.name.as_str()).collect();
     assert_eq!(names, ["req_id", "user", "age", "items", "first", "tenant", "impl", "deadline", "trace"]);
     let tenant = &probe.capture.as_ref().unwrap()[5];
-    assert_eq!(tenant.expression.to_string(), r#"req.Tags["tenant"]"#);
-    assert_eq!(tenant.place, TextPlace { line: 12, column: 28, is_verbatim: true });
+    assert_eq!(tenant.ways[0].expression.to_string(), r#"req.Tags["tenant"]"#);
+    assert_eq!(tenant.ways[0].place, TextPlace { line: 12, column: 28, is_verbatim: true });
     let [redaction] = &set.redactions[..] else { panic!("one redaction") };
     assert!(redaction.of_type.as_ref().unwrap().matches("shop/model.Password"));
     assert!(redaction.field.as_ref().unwrap().matches_field("shop/model.User", "SecretKey"));
@@ -59,8 +59,19 @@ fn mistakes_are_placed_and_have_a_remedy() {
     let head = "[[probe]]\nname = 'a'\nfunction = 'b.C'\n";
     for (text, line, column, message, help) in [
         ("[[probes]]\n", 1, 3, "unknown section", "did you mean [[probe]]?"),
-        ("x = 1\n", 1, 1, "unknown section", "[[probe]] and [[redact]]"),
-        ("[[link]]\nname = 'x'\n", 1, 3, "not supported by this version", "update"),
+        ("x = 1\n", 1, 1, "unknown section", "[[endpoint]], [[table]] and [[link]]"),
+        ("[[type]]\nmatch = 'x'\n", 1, 1, "a list of 1 to 64 fields", "Customer.Name"),
+        ("[[type]]\nmatch = 'x'\ncapture = ['a[0]']\n", 3, 13, "no field of a struct", "Customer.Name"),
+        ("[[program]]\nmatch = { exe = '*' }\n", 1, 1, "says nothing", "a name"),
+        ("[[program]]\nname = 'a'\nmatch = { env = {} }\n", 3, 11, "not looked at yet", "cmdline"),
+        ("[[program]]\ninstance = 'nodeName'\n", 2, 13, "a variable of a package", "shop/orders.nodeName"),
+        (
+            "[[program]]\nname = 'a'\nmatch = { exe = 'x' }\n[[program]]\nname = 'b'\nmatch = { exe = 'x' }\n",
+            4,
+            1,
+            "for the same programs in line 1",
+            "leave one",
+        ),
         ("[probe]\nname = 'a'\n", 1, 1, "a list of sections", "write [[probe]]"),
         (
             "[[probe]]\nname = 'a'\nfunktion = 'b'\nfunction = 'c'\n",
@@ -113,10 +124,10 @@ fn places_within_expressions_are_places_within_the_set() {
     let source = "[[probe]]\nname = 'a'\nfunction = 'b.C'\ncapture = ['''\n  req\n  .Name''']\n";
     let set = ProbeSet::parse(source).unwrap();
     let column = &set.probes[0].capture.as_ref().unwrap()[0];
-    let crate::probe::expression::Kind::Select { field, .. } = &column.expression.kind else {
+    let crate::probe::expression::Kind::Select { field, .. } = &column.ways[0].expression.kind else {
         panic!("a selector")
     };
-    assert_eq!(column.place.of(&column.text, field.span), (6, 4));
+    assert_eq!(column.ways[0].place.of(&column.ways[0].text, field.span), (6, 4));
 }
 
 #[test]

@@ -1,0 +1,232 @@
+//! What a probe set adds to a snapshot by SQL: columns of its probes' tables, tables, and links.
+//!
+//! * [`check`] prepares all of it against tables without rows, before anything is captured.
+//! * [`derive`] adds it to a file: columns first, then endpoints, then tables, then links, each in the order of the text. `derivations` says
+//!   what was added; what has the same name and was added before is replaced.
+//! * [`apply`] does that with a snapshot taken earlier.
+//!
+//! The SQL is not trusted: [`guard`] lets it read the snapshot and nothing else, within limits. Its rows go to a
+//! temporary table first, so that SQL that fails half-way leaves the file as it was, which has no journal while it is
+//! written.
+
+pub mod apply;
+mod check;
+mod column;
+mod documentation;
+mod endpoint;
+mod evaluate;
+mod expression;
+mod forget;
+mod guard;
+mod link;
+mod table;
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, params};
+
+pub(crate) use self::check::check;
+use self::evaluate::{Refusal, Results};
+pub(super) use self::guard::Budget;
+use crate::probe_sets::{Outline, SetError, Sql, TextPlace};
+
+/// Tables and views that later versions make: a set must not take their names now.
+const LATER: [&str; 6] = ["waits", "holders", "sockets", "blocked_on", "root_blockers", "deadlocks"];
+/// What SQLite has of its own, and what is Stillframe's.
+const PREFIXES: [&str; 5] = ["sqlite_", "pragma_", "json_", "probe_", "stillframe_"];
+
+/// What was added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// `column`, `endpoint`, `table`, `link`
+    pub kind: &'static str,
+    /// `probe_orders`, `slow_orders`, `links`
+    pub table: String,
+    /// Of a table: its own.
+    pub name: String,
+    /// Of a column: of its table.
+    pub rows: u64,
+    /// There was one of this name, which a set had added.
+    pub replaced: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) made: Vec<Made>,
+    /// What is absent, and why.
+    pub(super) failed: Vec<SetError>,
+    /// How many of them failed because of a limit.
+    pub(super) limited: usize,
+}
+
+/// Why one thing could not be added.
+enum Trouble {
+    /// The set's fault, or its limits'.
+    Set(SetError),
+    /// The file's.
+    Database(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Trouble::Database(error)
+    }
+}
+
+/// A set on its way into a file.
+struct Derivation<'a> {
+    connection: &'a mut Connection,
+    budget: &'a mut Budget,
+    /// Only prepares the SQL.
+    is_check: bool,
+    /// Tables of which not all columns are known before the capture.
+    open: HashSet<String>,
+    addresses: Vec<(String, String)>,
+    /// Limits that were reached.
+    limited: usize,
+}
+
+/// Adds the set to a file that has its tables and views. An error is one of the file itself.
+pub(super) fn derive(
+    connection: &mut Connection,
+    set: &Outline,
+    of_file: Vec<(String, String)>,
+    budget: &mut Budget,
+) -> rusqlite::Result<Outcome> {
+    let addresses = set.addresses.iter().cloned().chain(of_file).collect();
+    Derivation { connection, budget, is_check: false, open: HashSet::new(), addresses, limited: 0 }.run(set)
+}
+
+impl Derivation<'_> {
+    fn run(mut self, set: &Outline) -> rusqlite::Result<Outcome> {
+        let replaced = forget::forget(self.connection, set)?;
+        let mut outcome = Outcome::default();
+        let mut note = |result: Result<Made, Trouble>| match result {
+            Ok(made) => {
+                let replaced = replaced.contains(&(made.kind, made.table.clone(), made.name.clone()));
+                outcome.made.push(Made { replaced, ..made });
+                Ok(())
+            }
+            Err(Trouble::Set(error)) => {
+                outcome.failed.push(error);
+                Ok(())
+            }
+            Err(Trouble::Database(error)) => Err(error),
+        };
+        for column in &set.columns {
+            note(self.column(column))?;
+        }
+        for endpoint in &set.endpoints {
+            note(self.endpoint(endpoint))?;
+        }
+        for table in &set.tables {
+            note(self.table(table))?;
+        }
+        for link in &set.links {
+            note(self.link(link))?;
+        }
+        // What the last one that failed has left.
+        evaluate::clear(self.connection)?;
+        outcome.limited = self.limited;
+        outcome.failed.sort_by_key(|error| (error.line, error.column));
+        Ok(outcome)
+    }
+
+    /// The columns of a table or view; none: there is no such table.
+    fn columns_of(&self, table: &str) -> rusqlite::Result<Vec<String>> {
+        let mut statement =
+            self.connection.prepare_cached("select name from pragma_table_info(?, 'main')")?;
+        statement.query_map([table], |row| row.get(0))?.collect()
+    }
+
+    fn note(&self, made: &Made, source: &str) -> rusqlite::Result<()> {
+        self.connection.execute(
+            "insert into main.derivations values (?, ?, ?, ?)",
+            params![made.kind, made.table, made.name, source],
+        )?;
+        Ok(())
+    }
+
+    /// The names of the columns of a SELECT, if it is one.
+    fn prepare(&mut self, sql: &str) -> rusqlite::Result<Result<Vec<String>, Refusal>> {
+        let prepared = evaluate::prepare(self.connection, sql, self.budget)?;
+        self.limited += usize::from(prepared.as_ref().is_err_and(|refusal| refusal.is_limit));
+        Ok(prepared)
+    }
+
+    /// The rows of a SELECT, in the temporary table.
+    fn results(
+        &mut self,
+        sql: &str,
+        columns: usize,
+        key: usize,
+        refused: impl FnOnce(Refusal) -> SetError,
+    ) -> Result<Results, Trouble> {
+        if self.is_check {
+            return Ok(Results::none(columns));
+        }
+        evaluate::run(self.connection, sql, columns, key, self.budget)?.map_err(|refusal| {
+            self.limited += usize::from(refusal.is_limit);
+            Trouble::Set(refused(refusal))
+        })
+    }
+
+    /// It may be that only the capture tells whether there is such a column.
+    fn is_excused(&self, refusal: &Refusal, text: &str) -> bool {
+        self.is_check && refusal.is_unknown_column() && self.is_open(text)
+    }
+
+    /// The text names a table whose columns are not known yet.
+    fn is_open(&self, text: &str) -> bool {
+        let text = text.to_ascii_lowercase();
+        self.open.iter().any(|table| text.contains(table.as_str()))
+    }
+}
+
+fn error(
+    place: (usize, usize),
+    key: String,
+    message: impl Into<String>,
+    help: impl Into<String>,
+) -> SetError {
+    SetError {
+        line: place.0,
+        column: place.1,
+        key,
+        message: message.into(),
+        other_line: None,
+        help: help.into(),
+    }
+}
+
+fn at(place: TextPlace) -> (usize, usize) {
+    (place.line, place.column)
+}
+
+/// A mistake in SQL; `prefix` bytes of the statement stand before it.
+fn error_in(sql: &Sql, prefix: usize, key: String, refusal: &Refusal, help: &str) -> SetError {
+    let place = match refusal.offset {
+        Some(offset) => sql.position(offset.saturating_sub(prefix)),
+        None => at(sql.place),
+    };
+    error(place, key, refusal.message.clone(), refusal.help.unwrap_or(help))
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// `a, b, c`; the first of many.
+fn listed(names: &[String]) -> String {
+    const SHOWN_MAX: usize = 20;
+    let more = names.len().saturating_sub(SHOWN_MAX);
+    let shown = names.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
+/// A name that a set's table cannot have.
+fn is_taken(name: &str) -> bool {
+    super::about::ABOUT.iter().any(|about| about.name == name)
+        || LATER.contains(&name)
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}

@@ -1,0 +1,3 @@
+module stillframe.test/packs
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module stillframe.test/transactions
+
+go 1.21

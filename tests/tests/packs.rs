@@ -1,0 +1,92 @@
+//! Packs against releases of their libraries: calls that wait forever, made by each build of `tests/programs/packs`, and what
+//! the program itself says of them. A value is the right one or missing with a reason; the table is printed.
+//!
+//! `tools/build-packs.sh` builds them; `MATRIX=all` the oldest and the newest releases with all versions of Go.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use stillframe_tests::captured::rows;
+use stillframe_tests::stillframe::run;
+
+#[test]
+fn what_packs_find_is_what_was_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let programs = programs();
+    assert!(!programs.is_empty(), "no program is built: run tools/build-packs.sh");
+    let mut problems = Vec::new();
+    for program in &programs {
+        let name = program.file_name().unwrap().to_string_lossy().into_owned();
+        let found = compare(program, &folder.path().join("packs.db"), &mut problems);
+        let cells = found.iter().map(|(column, (found, all))| format!("{column} {found}/{all}"));
+        println!("{name:40} {}", cells.collect::<Vec<_>>().join(", "));
+    }
+    assert!(problems.is_empty(), "{} wrong values:\n{}", problems.len(), problems.join("\n"));
+}
+
+/// By column: how many of its values were found, of how many.
+fn compare(program: &Path, file: &Path, problems: &mut Vec<String>) -> BTreeMap<String, (usize, usize)> {
+    let (mut child, expected) = start(program);
+    let pid = child.id().to_string();
+    let ran = run(&["snapshot", "--max-pause", "5s", "--pid", &pid, "--force", "-o", file.to_str().unwrap()]);
+    child.kill().and_then(|()| child.wait()).expect("the program is ended");
+    assert_eq!(ran.code, Some(0), "{}: {}", program.display(), ran.stderr);
+    let mut found: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for ((probe, column), values) in &expected {
+        let query = format!("select \"{column}\" as value from probe_{probe} where \"{column}\" is not null");
+        let captured: Vec<String> = rows(file, &query)
+            .iter()
+            .map(|row| match &row["value"] {
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            })
+            .collect();
+        for wrong in captured.iter().filter(|value| !values.contains(value)) {
+            problems.push(format!("{}: {probe}.{column}: {wrong}", program.display()));
+        }
+        let there = values.iter().filter(|value| captured.contains(value)).count();
+        if there == 0 {
+            // Missing with a reason.
+            let query =
+                format!("select gap from goroutine_values where probe = '{probe}' and gap is not null");
+            if rows(file, &query).is_empty() {
+                problems.push(format!("{}: {probe}.{column} is missing without a reason", program.display()));
+            }
+        }
+        found.insert(format!("{probe}.{column}"), (there, values.len()));
+    }
+    found
+}
+
+type Expected = BTreeMap<(String, String), Vec<String>>;
+
+fn start(program: &Path) -> (Child, Expected) {
+    let mut child = Command::new(program).stdout(Stdio::piped()).spawn().expect("the program starts");
+    let mut expected = Expected::new();
+    for line in BufReader::new(child.stdout.take().expect("its output")).lines() {
+        let line = line.expect("its output can be read");
+        if line.starts_with("ready ") {
+            return (child, expected);
+        }
+        let [probe, column, value] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else {
+            panic!("{}: no line of it: {line}", program.display());
+        };
+        expected.entry((probe.to_owned(), column.to_owned())).or_default().push(value.to_owned());
+    }
+    let ended = child.wait().expect("it has ended");
+    panic!("{}: {ended}", program.display());
+}
+
+fn programs() -> Vec<PathBuf> {
+    let folder =
+        std::env::var_os("STILLFRAME_PROGRAMS").expect("STILLFRAME_PROGRAMS names the built programs");
+    let mut programs: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("the folder of programs can be read")
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("packs-")))
+        .collect();
+    programs.sort();
+    programs
+}
