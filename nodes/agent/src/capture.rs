@@ -36,6 +36,10 @@ pub const BUDGET_DEFAULT: Duration = Duration::from_millis(50);
 const BUDGET_GOROUTINES: u64 = 50_000;
 const BUDGET_MAX: Duration = Duration::from_secs(10);
 
+/// For as long stacks are copied before the freeze; and for as long again it is looked whether they have changed.
+const COPY_MAX: Duration = Duration::from_secs(4);
+const CHECK_MAX: Duration = Duration::from_secs(2);
+
 /// A target that could not be stopped is let go and tried again, after as long as it may have been stopped.
 const FREEZE_ATTEMPTS: u32 = 5;
 
@@ -142,10 +146,7 @@ impl Captures {
         let program = convert::program(&exe);
         let order = probes.order(&program, policy);
         let mut probing = Probing::new(&runtime, &order);
-        let mut precopy = Precopy::take(&runtime, target.memory(), probing.as_mut());
-        if let Some(precopy) = &mut precopy {
-            precopy.check(target.memory());
-        }
+        let precopy = copy_ahead(&runtime, &target, probing.as_mut());
 
         progress(Phase::Freezing);
         let frozen = freeze_all(&target, budget)?;
@@ -336,6 +337,24 @@ fn unless_it_changed(target: &Target, error: CaptureError) -> CaptureError {
         // What failed failed because of that.
         Err(lost) => CaptureError::of_freezer(pid, lost),
     }
+}
+
+/// What can be copied before the freeze. What there is no time for is read in it.
+fn copy_ahead<'a>(
+    runtime: &'a Runtime<'a>,
+    target: &Target,
+    probing: Option<&mut Probing<'_>>,
+) -> Option<Precopy<'a>> {
+    let (memory, began) = (target.memory(), Instant::now());
+    let copying = || began.elapsed() < COPY_MAX && !memory.is_gone();
+    let checking = || began.elapsed() < COPY_MAX + CHECK_MAX && !memory.is_gone();
+    let mut copy = Precopy::take(runtime, memory, &copying)?;
+    copy.check(memory, &checking);
+    if let Some(probing) = probing {
+        copy.warm(runtime, memory, probing, &copying);
+    }
+    copy.check(memory, &checking);
+    Some(copy)
 }
 
 /// Freezes; a host so busy that some thread gets no processor in time may have one a moment later.

@@ -6,6 +6,7 @@
 use std::fmt::Write;
 
 use crate::function_table::ArgumentInfo;
+use crate::memory::Range;
 use crate::unwind::StackBytes;
 
 // @go const internal/abi.TraceArgsEndSeq = none (..1.22), 0xff (1.23..)
@@ -22,17 +23,19 @@ const OFFSET_TOO_LARGE: u8 = 0xfb;
 /// The compiler's limit (TraceArgsMaxLen): a longer program is damaged.
 const PROGRAM_BYTES_MAX: usize = (10 + 1) * 2 + 5 * 2 + 1;
 
-/// Appends to `out`. `first` is the address of the first argument; `index` says which are live. `None`, and nothing
-/// appended, where the program is damaged or the stack's memory is not there.
+/// Appends to `out`. `first` is the address of the first argument; `index` says which are live. What touches one of the
+/// `unknown` ranges is printed as `_`. `None`, and nothing appended, where the program is damaged or the stack's memory is
+/// not there.
 pub(crate) fn print(
     info: &ArgumentInfo<'_>,
     index: i32,
     first: u64,
     stack: &StackBytes<'_>,
+    unknown: &[Range],
     out: &mut String,
 ) -> Option<()> {
     let start = out.len();
-    let printed = program(info, index, first, stack, out);
+    let printed = program(info, index, first, stack, unknown, out);
     if printed.is_none() {
         out.truncate(start);
     }
@@ -44,6 +47,7 @@ fn program(
     index: i32,
     first: u64,
     stack: &StackBytes<'_>,
+    unknown: &[Range],
     out: &mut String,
 ) -> Option<()> {
     // Offsets below this one are always live.
@@ -70,8 +74,14 @@ fn program(
             OFFSET_TOO_LARGE => out.push('_'),
             offset => {
                 let size = *bytes.next()?;
-                let word = word(stack, first.checked_add(u64::from(offset))?, size)?;
-                write!(out, "{word:#x}").ok()?;
+                let address = first.checked_add(u64::from(offset))?;
+                let word = word(stack, address, size)?;
+                let end = address.saturating_add(u64::from(size));
+                if unknown.iter().any(|range| range.overlaps(address, end)) {
+                    out.push('_');
+                } else {
+                    write!(out, "{word:#x}").ok()?;
+                }
                 if offset >= live_from {
                     if !is_live(info.liveness, index, slot)? {
                         out.push('?');
@@ -127,7 +137,7 @@ mod tests {
         let bytes: Vec<u8> = (1..=64).collect();
         let mut out = String::new();
         let stack = StackBytes { address: 0x1000, bytes: &bytes };
-        print(&ArgumentInfo { program, liveness }, index, 0x1000, &stack, &mut out).map(|()| out)
+        print(&ArgumentInfo { program, liveness }, index, 0x1000, &stack, &[], &mut out).map(|()| out)
     }
 
     #[test]
@@ -156,6 +166,17 @@ mod tests {
         // Arguments from offset 8 on have a bit each; at index 1 only the second of them is live.
         assert_eq!(printed(&program, Some(&[8, 0b10]), 1).unwrap(), "0x1, 0x9?, 0x11");
         assert_eq!(printed(&program, Some(&[8, 0b10]), -1).unwrap(), "0x1, 0x9, 0x11");
+    }
+
+    #[test]
+    fn what_is_unknown_is_not_printed() {
+        let info = ArgumentInfo { program: &[0, 8, 8, 8, 16, 8, END], liveness: None };
+        let bytes = [1; 24];
+        let stack = StackBytes { address: 0x1000, bytes: &bytes };
+        let mut out = String::new();
+        let unknown = [Range { address: 0x100f, length: 1 }];
+        print(&info, -1, 0x1000, &stack, &unknown, &mut out).unwrap();
+        assert_eq!(out, "0x101010101010101, _, 0x101010101010101");
     }
 
     #[test]

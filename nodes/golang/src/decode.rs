@@ -3,7 +3,9 @@
 //! Pure: the process runs again while this is done. Functions, files, stacks and go statements are interned, since a
 //! hundred thousand goroutines stand on a few hundred stacks.
 
+use std::collections::HashMap;
 use std::hash::Hash;
+use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
@@ -11,7 +13,7 @@ use crate::arguments;
 use crate::function_table::{Function, LogicalFrame};
 use crate::gather::{Gathered, STACK_BYTES_MAX};
 use crate::labels::{self, Label, NoLabels};
-use crate::memory::{Image, Memory};
+use crate::memory::{Image, Memory, Range};
 use crate::records::{GRecord, MRecord, Status};
 use crate::runtime::Runtime;
 use crate::start::{NO_THREAD, Running, Start, lowest_stack_pointer, stack_pointer, start};
@@ -122,6 +124,7 @@ pub fn decode(
 ) -> Goroutines {
     let image = gathered.image();
     let mut decoder = Decoder::new(runtime, &image, threads, now, gathered.cut);
+    decoder.receiving = std::mem::take(&mut gathered.receiving);
     decoder.load_threads(&gathered.threads);
     let mut seen = rustc_hash::FxHashSet::default();
     let mut unreadable = 0usize;
@@ -180,6 +183,8 @@ struct Decoder<'a> {
     runtime: &'a Runtime<'a>,
     steps: Steps<'a>,
     image: &'a Image,
+    /// As [`Gathered::receiving`].
+    receiving: HashMap<u64, Rc<[Range]>>,
     threads: &'a [Thread],
     now: Option<i64>,
     cut: bool,
@@ -228,6 +233,7 @@ impl<'a> Decoder<'a> {
             runtime,
             steps: Steps::new(&runtime.functions),
             image,
+            receiving: HashMap::new(),
             threads,
             now,
             cut,
@@ -393,7 +399,8 @@ impl<'a> Decoder<'a> {
             self.miss(Some(g.goid), "stack", stop.to_string());
         }
         let id = self.intern(&frames, stop);
-        self.print_arguments(id, &frames, &stack, arguments);
+        let unknown = self.receiving.get(&g.address).map_or(&[][..], |slots| slots);
+        self.print_arguments(id, &frames, &stack, unknown, arguments);
         id
     }
 
@@ -505,7 +512,14 @@ impl<'a> Decoder<'a> {
         Some(self.go_statements.add(statement))
     }
 
-    fn print_arguments(&self, stack: u32, frames: &[PhysicalFrame], bytes: &Stack<'_>, out: &mut String) {
+    fn print_arguments(
+        &self,
+        stack: u32,
+        frames: &[PhysicalFrame],
+        bytes: &Stack<'_>,
+        unknown: &[Range],
+        out: &mut String,
+    ) {
         let functions = &self.runtime.functions;
         let gap = if self.runtime.architecture().uses_link_register() { 8 } else { 0 };
         let mut physical = frames.iter();
@@ -516,7 +530,7 @@ impl<'a> Decoder<'a> {
             {
                 let index = functions.argument_liveness_index(&frame.function, frame.call_pc);
                 // Where they cannot be printed nothing is.
-                let _ = arguments::print(&info, index, frame.frame_end + gap, &bytes.bytes, out);
+                let _ = arguments::print(&info, index, frame.frame_end + gap, &bytes.bytes, unknown, out);
             }
             out.push('\n');
         }

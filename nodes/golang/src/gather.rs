@@ -5,6 +5,7 @@
 //! Nothing is decoded here beyond what the next round needs.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use crate::bytes::u64_at;
 use crate::gatherer::{Gatherer, Round, image};
@@ -24,6 +25,7 @@ pub const GOROUTINES_MAX: u64 = 16 << 20;
 pub(crate) const THREADS_MAX: usize = 100_000;
 /// Of one goroutine's stack. Go's own limit is 1 GB.
 pub const STACK_BYTES_MAX: u64 = 64 << 20;
+
 /// What was read, not yet sorted.
 pub struct Gathered {
     rounds: Vec<Round>,
@@ -32,7 +34,10 @@ pub struct Gathered {
     pub(crate) threads: Vec<u64>,
     /// The budget ended before everything was read.
     pub(crate) cut: bool,
-    /// Stacks that were copied before the freeze, and proved unchanged in it.
+    /// Of stacks that were copied before the freeze and proved unchanged in it: what their goroutines receive into, by the
+    /// address of the record. What these slots held when they were copied may be out of date.
+    pub(crate) receiving: HashMap<u64, Rc<[Range]>>,
+    /// Stacks that were copied before the freeze and proved unchanged in it.
     pub reused: usize,
 }
 
@@ -50,10 +55,14 @@ pub fn gather(
     let mut found = (Vec::new(), Vec::new());
     // A missing first round leaves everything empty, which `decode` reports.
     let _ = gather_into(runtime, &mut gatherer, threads, precopy.as_mut(), probing, &mut found);
-    let reused = precopy.as_ref().map_or(0, |precopy| precopy.reused().count());
+    let (mut receiving, mut reused) = (HashMap::new(), 0);
+    for (address, slots) in precopy.iter().flat_map(|precopy| precopy.reused()) {
+        reused += 1;
+        receiving.extend(slots.map(|slots| (address, Rc::clone(slots))));
+    }
     let mut rounds = gatherer.rounds;
     rounds.extend(precopy.into_iter().flat_map(Precopy::into_rounds));
-    Gathered { rounds, goroutines: found.0, threads: found.1, cut: gatherer.cut, reused }
+    Gathered { rounds, goroutines: found.0, threads: found.1, cut: gatherer.cut, receiving, reused }
 }
 
 fn gather_into(
@@ -98,7 +107,7 @@ fn gather_into(
     let mut gs = gatherer.structures(&found.0[known..], layouts.g.size, parse_g);
     // From here on what is known is looked at only where it may have changed.
     let precopy = precopy.as_deref();
-    gs.extend(precopy.iter().flat_map(|precopy| precopy.changed()).filter_map(|(at, g)| parse_g(at, g)));
+    gs.extend(precopy.iter().flat_map(|precopy| precopy.records(false)).filter_map(|(at, g)| parse_g(at, g)));
     let signal_gs: Vec<u64> = ms.values().map(|m| m.gsignal).filter(|&g| g != 0).collect();
     let signal_gs = gatherer.structures(&signal_gs, layouts.g.size, parse_g);
 
@@ -143,7 +152,7 @@ fn gather_into(
         bubbles.insert(g.bubble);
     });
     let bubble_at = layouts.g.bubble.or(layouts.g.sync_group);
-    for (_, g) in precopy.iter().flat_map(|precopy| precopy.unchanged()) {
+    for (_, g) in precopy.iter().flat_map(|precopy| precopy.records(true)) {
         labels.extend(u64_at(g, layouts.g.labels));
         bubbles.extend(bubble_at.and_then(|at| u64_at(g, at)));
     }
@@ -166,9 +175,10 @@ fn gather_into(
             let bytes = StackBytes { address: range.address, bytes: stacks.get(&range)? };
             let running = running(g);
             let start = start(runtime, g, running.as_ref()).ok()?;
-            Some(Standing { g: g.clone(), start, registers: running.and_then(|r| r.registers), bytes })
+            let registers = running.and_then(|r| r.registers);
+            Some(Standing { g: g.clone(), start, registers, bytes, slots: None })
         };
-        let parked = precopy.into_iter().flat_map(|precopy| precopy.probed());
+        let parked = precopy.into_iter().flat_map(|precopy| precopy.probed(runtime));
         let standing: Vec<Standing<'_>> = alive().filter_map(standing).chain(parked).collect();
         let whole = probing.read(&standing, gatherer.memory, gatherer.still);
         gatherer.cut |= !whole;

@@ -51,18 +51,24 @@ pub(crate) struct Gatherer<'a> {
     pub(crate) still: &'a dyn Fn() -> bool,
     pub(crate) rounds: Vec<Round>,
     total: usize,
+    total_max: usize,
     pub(crate) cut: bool,
 }
 
 impl<'a> Gatherer<'a> {
     pub(crate) fn new(memory: &'a dyn Memory, still: &'a dyn Fn() -> bool) -> Self {
-        Gatherer { memory, still, rounds: Vec::new(), total: 0, cut: false }
+        Gatherer { memory, still, rounds: Vec::new(), total: 0, total_max: TOTAL_BYTES_MAX, cut: false }
+    }
+
+    /// Reads no more than `total_max` bytes.
+    pub(crate) fn at_most(self, total_max: usize) -> Self {
+        Gatherer { total_max, ..self }
     }
 
     /// One call of the memory's. `None` when the budget is spent.
     pub(crate) fn round(&mut self, ranges: Vec<Range>) -> Option<&Round> {
         let length = ranges.iter().map(|r| r.length).sum::<usize>();
-        if self.cut || self.total.saturating_add(length) > TOTAL_BYTES_MAX {
+        if self.cut || self.total.saturating_add(length) > self.total_max {
             self.cut = true;
             return None;
         }

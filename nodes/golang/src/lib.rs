@@ -25,7 +25,7 @@ mod kept_slots;
 mod labels;
 mod layout;
 mod layout_table;
-mod parked;
+mod receiving;
 mod records;
 mod references;
 mod relocations;

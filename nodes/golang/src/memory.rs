@@ -25,6 +25,11 @@ impl Range {
     pub fn end(self) -> Option<u64> {
         self.address.checked_add(u64::try_from(self.length).ok()?)
     }
+
+    /// Whether it has a byte from `address` on, before `end`.
+    pub(crate) fn overlaps(self, address: u64, end: u64) -> bool {
+        self.address < end && self.end().is_none_or(|own| address < own)
+    }
 }
 
 /// Bytes by address. A read is whole or fails.

@@ -10,6 +10,7 @@
 // @go source runtime.reentersyscall
 // @go source runtime.save
 
+use crate::executable::Architecture;
 use crate::records::{GRecord, MRecord, Status};
 use crate::runtime::Runtime;
 use crate::thread::Registers;
@@ -63,26 +64,32 @@ fn link_register(runtime: &Runtime<'_>, registers: &Registers) -> u64 {
     if known { registers.general.get(30).copied().unwrap_or(0) } else { 0 }
 }
 
-/// The lowest stack pointer from which `g` may have to be unwound: where the reading of its stack starts. Where there is a
-/// link register a function saves its caller's frame pointer one word below its own stack pointer (cmd/internal/obj/arm64,
-/// obj7.go, "Save frame pointer").
+/// The lowest stack pointer from which `g` may have to be unwound: where the reading of its stack starts.
 pub(crate) fn lowest_stack_pointer(
     runtime: &Runtime<'_>,
     g: &GRecord,
     running: Option<&Running<'_>>,
 ) -> Option<u64> {
-    [
-        (g.syscall_sp != 0).then_some(g.syscall_sp),
-        Some(g.sched_sp),
+    let of_thread = [
         running.map(|r| r.m.vdso_sp),
         running.and_then(|r| r.registers).map(|r| stack_pointer(runtime, r)),
         running.and_then(|r| r.interrupted(runtime)).map(|start| start.sp),
-    ]
-    .into_iter()
-    .flatten()
-    .filter(|&sp| g.holds(sp))
-    .min()
-    .map(|sp| if runtime.architecture().uses_link_register() { (sp - 8).max(g.stack_lo) } else { sp })
+    ];
+    lowest(runtime.architecture(), g, of_thread.into_iter().flatten())
+}
+
+/// The same for a goroutine that does not run.
+pub(crate) fn lowest_saved(architecture: Architecture, g: &GRecord) -> Option<u64> {
+    lowest(architecture, g, std::iter::empty())
+}
+
+/// Where there is a link register a function saves its caller's frame pointer one word below its own stack pointer
+/// (cmd/internal/obj/arm64, obj7.go, "Save frame pointer").
+fn lowest(architecture: Architecture, g: &GRecord, of_thread: impl Iterator<Item = u64>) -> Option<u64> {
+    let saved = [Some(g.syscall_sp).filter(|&sp| sp != 0), Some(g.sched_sp)];
+    let all = saved.into_iter().flatten().chain(of_thread);
+    let lowest = all.filter(|&sp| g.holds(sp)).min()?;
+    Some(if architecture.uses_link_register() { (lowest - 8).max(g.stack_lo) } else { lowest })
 }
 
 /// Why there is no start.

@@ -98,7 +98,7 @@ impl<'a> View<'a> {
 
     pub(crate) fn is_pending(&self, address: u64, length: usize) -> bool {
         let end = address.saturating_add(length as u64);
-        self.pending.iter().any(|slot| slot.address < end && slot.end().is_none_or(|e| address < e))
+        self.pending.iter().any(|slot| slot.overlaps(address, end))
     }
 
     fn of_stack(&self, address: u64, length: usize) -> Option<&[u8]> {

@@ -14,14 +14,15 @@ mod captured;
 mod code;
 mod column;
 mod frames;
-mod pending;
 mod rounds;
 mod sites;
 
 pub use captured::{Captured, Cell, Problem, Row, Table};
 
+use std::rc::Rc;
+
 use crate::gap::Gap;
-use crate::memory::Memory;
+use crate::memory::{Memory, Range};
 use crate::probe::ProbeSet;
 use crate::records::GRecord;
 use crate::runtime::Runtime;
@@ -44,6 +45,8 @@ pub(crate) struct Standing<'a> {
     /// Of its thread, if it runs.
     pub(crate) registers: Option<&'a Registers>,
     pub(crate) bytes: StackBytes<'a>,
+    /// What it receives into; `None`: that is not known yet.
+    pub(crate) slots: Option<Rc<[Range]>>,
 }
 
 /// What is to be captured, and under which conditions.

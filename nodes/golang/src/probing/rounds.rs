@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use crate::gap::Gap;
-use crate::memory::{Memory, Range};
+use crate::memory::{Memory, Range, Unreadable};
+use crate::receiving::{is_receiving, receive_slots};
+use crate::records::GRecord;
 use crate::runtime::Runtime;
 use crate::steps::Steps;
 use crate::thread::Registers;
@@ -14,7 +16,6 @@ use super::blocks::{Blocks, View};
 use super::captured::{Cell, Row};
 use super::column::Column;
 use super::frames::registers;
-use super::pending::receive_slots;
 use super::sites::{Process, Site, Sites};
 use super::{Order, ROWS_MAX, Standing, refusal};
 
@@ -113,7 +114,7 @@ impl<'a> Rounds<'a> {
                         frame_end: frame.frame_end,
                         registers,
                         has_begun: !(standing.start.exact && at <= 1),
-                        pending: None,
+                        pending: standing.slots.clone(),
                     });
                 }
                 let cells = if has_values { of.known(has_registers) } else { Vec::new() };
@@ -195,7 +196,7 @@ impl<'a> Rounds<'a> {
         let view = || View::new(&self.blocks, standing.bytes, executable, self.runtime.bias);
         if task.pending.is_none() {
             let view = view();
-            let slots = receive_slots(self.runtime, &standing.g, &view);
+            let slots = slots(self.runtime, &standing.g, &view);
             let (whole, missed) = view.finish();
             match slots {
                 Ok(slots) => task.pending = Some(slots.into()),
@@ -267,6 +268,15 @@ impl Found {
         };
         Row { table: capture.table, goid: self.goid, depth: self.depth, cells }
     }
+}
+
+/// What a goroutine receives into.
+fn slots(runtime: &Runtime<'_>, g: &GRecord, memory: &dyn Memory) -> Result<Vec<Range>, Unreadable> {
+    let reason = runtime.wait_reasons.get(usize::from(g.wait_reason)).map_or("", String::as_str);
+    if !is_receiving(reason, g.waiting) {
+        return Ok(Vec::new());
+    }
+    receive_slots(&runtime.build.layouts, runtime.build.minor, g.waiting, memory)
 }
 
 /// Gives other reasons for what is missing.

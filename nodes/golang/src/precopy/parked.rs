@@ -1,0 +1,188 @@
+//! Which goroutines are parked, so that their stacks do not change, and whether one ran between two reads of its record.
+//!
+//! A goroutine that leaves `_Grunning` by `casgstatus` bumps `g.trackingSeq`, an 8-bit counter (runtime/proc.go), so two
+//! records with an equal counter are of one and the same park, unless it left a multiple of 256 times in between and parked
+//! at the very same place, with the very same `sudog` and without paying for an allocation. What switches without the
+//! counter is never taken for parked: coroutines (`coroswitch_m`, runtime/coro.go), preempted goroutines
+//! (`casGToPreemptScan`, `casGFromPreempted`), and those that wait on a thread (`casGToWaiting` and its kin): `g.m` tells, for
+//! the status is published before the counter is bumped, and that before `dropg`.
+//!
+//! Some rules say the same twice: what the runtime does without the counter does not stand in `gopark`, and has a wait reason
+//! of its own. Each is looked at all the same; `model` shows what each of them is for.
+//
+// @go source runtime.casgstatus
+// @go source runtime.casGToWaiting
+// @go source runtime.casGToWaitingForGC (1.22..1.24)
+// @go source runtime.casGToWaitingForSuspendG (1.25..)
+// @go source runtime.coroswitch_m (1.22..)
+// @go source runtime.casGToPreemptScan
+// @go source runtime.casGFromPreempted
+// @go source runtime.gopark
+// @go source runtime.park_m
+// @go source runtime.dropg
+// @go source runtime.gdestroy
+// @go source runtime.newproc1
+// @go source runtime.copystack
+// @go size runtime.g.{param,gcAssistBytes} = 8
+// @go size runtime.g.{trackingSeq,parkingOnChan} = 1
+
+use std::cell::Cell;
+
+use super::outline::Outline;
+use crate::bytes::{u8_at, u32_at, u64_at};
+use crate::records::STATUS_SCAN;
+
+/// Those of `gopark`; all others are of goroutines that wait on a thread, of preempted ones, of coroutines, or unknown.
+const REASONS: [&str; 35] = [
+    "IO wait",
+    "chan receive",
+    "chan send",
+    "chan receive (nil chan)",
+    "chan send (nil chan)",
+    "chan receive (durable)",
+    "chan send (durable)",
+    "chan receive (synctest)",
+    "chan send (synctest)",
+    "select",
+    "select (no cases)",
+    "select (durable)",
+    "select (synctest)",
+    "sleep",
+    "semacquire",
+    "sync.Cond.Wait",
+    "sync.Mutex.Lock",
+    "sync.RWMutex.RLock",
+    "sync.RWMutex.Lock",
+    "sync.WaitGroup.Wait",
+    "sync.WaitGroup.Wait (durable)",
+    "synctest.Run",
+    "synctest.Wait",
+    "GC assist wait",
+    "GC sweep wait",
+    "GC scavenge wait",
+    "GC worker (idle)",
+    "GC weak to strong wait",
+    "wait for GC cycle",
+    "force gc (idle)",
+    "finalizer wait",
+    "cleanup wait",
+    "GOMAXPROCS updater (idle)",
+    "trace reader (blocked)",
+    "panicwait",
+];
+
+/// `_Gwaiting` (runtime/runtime2.go).
+//
+// @go const runtime._Gwaiting = 4
+const WAITING: u32 = 4;
+
+/// Which of the rules hold. All of them, but for tests that ask what one of them is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rules {
+    /// It is waiting.
+    pub(crate) status: bool,
+    /// It has no thread.
+    pub(crate) thread: bool,
+    /// It waits for one of [`REASONS`].
+    pub(crate) reason: bool,
+    /// It stands in `gopark`.
+    pub(crate) gopark: bool,
+    /// It is the same goroutine.
+    pub(crate) goid: bool,
+    /// Its stack is where it was, and its saved registers are what they were.
+    pub(crate) place: bool,
+    /// It has not left `_Grunning` since.
+    pub(crate) counter: bool,
+    /// It waits for the same.
+    pub(crate) wait: bool,
+}
+
+impl Rules {
+    pub(crate) const ALL: Rules = Rules {
+        status: true,
+        thread: true,
+        reason: true,
+        gopark: true,
+        goid: true,
+        place: true,
+        counter: true,
+        wait: true,
+    };
+}
+
+/// What tells, in a `runtime.g` of one build.
+pub(crate) struct Parked<'a> {
+    pub(crate) outline: Outline<'a>,
+    rules: Rules,
+    /// By the number of the reason.
+    allowed: Vec<bool>,
+    /// Offset and length of what is compared, besides the status.
+    fields: Vec<(usize, usize)>,
+    /// Where `gopark` calls `mcall`, once it was seen.
+    gopark: Cell<Option<u64>>,
+}
+
+impl<'a> Parked<'a> {
+    pub(crate) fn new(outline: Outline<'a>, rules: Rules) -> Self {
+        let layouts = outline.layouts;
+        let (g, sched, stack) = (&layouts.g, layouts.g.sched, layouts.g.stack);
+        let place = [
+            (stack + layouts.stack.lo, 8),
+            (stack + layouts.stack.hi, 8),
+            (sched + layouts.gobuf.sp, 8),
+            (sched + layouts.gobuf.pc, 8),
+            (sched + layouts.gobuf.bp, 8),
+        ];
+        let wait =
+            [(g.waitreason, 1), (g.waiting, 8), (g.param, 8), (g.parking_on_chan, 1), (g.gc_assist_bytes, 8)];
+        let mut fields = Vec::new();
+        for (holds, some) in [
+            (rules.thread, &[(g.m, 8)][..]),
+            (rules.goid, &[(g.goid, 8)]),
+            (rules.place, &place),
+            (rules.counter, &[(g.tracking_seq, 1)]),
+            (rules.wait, &wait),
+        ] {
+            fields.extend(some.iter().filter(|_| holds));
+        }
+        let allowed = outline.wait_reasons.iter().map(|r| REASONS.contains(&r.as_str())).collect();
+        Parked { outline, rules, allowed, fields, gopark: Cell::new(None) }
+    }
+
+    /// Whether a goroutine is parked by `gopark`, on no thread. `g` is the whole record.
+    pub(crate) fn is_parked(&self, g: &[u8]) -> bool {
+        let (layouts, rules) = (self.outline.layouts, &self.rules);
+        let pc = u64_at(g, layouts.g.sched + layouts.gobuf.pc);
+        let reason = u8_at(g, layouts.g.waitreason).and_then(|r| self.allowed.get(usize::from(r)));
+        (!rules.status || self.status(g) == Some(WAITING))
+            && (!rules.thread || u64_at(g, layouts.g.m) == Some(0))
+            && (!rules.reason || reason == Some(&true))
+            && (!rules.gopark || pc.is_some_and(|pc| self.is_gopark(pc)))
+    }
+
+    fn status(&self, g: &[u8]) -> Option<u32> {
+        u32_at(g, self.outline.layouts.g.atomicstatus).map(|status| status & !STATUS_SCAN)
+    }
+
+    fn is_gopark(&self, pc: u64) -> bool {
+        if self.gopark.get() == Some(pc) {
+            return true;
+        }
+        let is_it = (self.outline.is_gopark)(pc);
+        if is_it {
+            self.gopark.set(Some(pc));
+        }
+        is_it
+    }
+
+    /// Whether two reads of a record show the same park of the same goroutine, if it was parked at the first.
+    pub(crate) fn is_same(&self, before: &[u8], now: &[u8]) -> bool {
+        let status = self.status(now);
+        (!self.rules.status || status.is_some() && self.status(before) == status)
+            && self.fields.iter().all(|&(at, length)| {
+                let field = at..at + length;
+                let now = now.get(field.clone());
+                now.is_some() && before.get(field) == now
+            })
+    }
+}
