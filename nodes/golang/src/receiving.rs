@@ -98,10 +98,12 @@ pub(crate) fn slots_of_many(
         let word = |at| u64_at(bytes, at);
         Some((address, (word(words.slot)?, word(words.channel)?, word(words.next)?)))
     };
-    // By goroutine: slots with their channels, and the next `sudog`.
-    let mut open: Vec<(usize, Vec<(u64, u64)>, u64)> =
-        waiting.iter().map(|&(of, first)| (of, Vec::new(), first)).collect();
-    let mut whole: Vec<(usize, Vec<(u64, u64)>)> = Vec::new();
+    /// Slots, and their channels.
+    type Found = Vec<(u64, u64)>;
+    // By goroutine; with the next `sudog`.
+    let begin = |&(of, first): &(usize, u64)| (of, Found::new(), first);
+    let mut open: Vec<(usize, Found, u64)> = waiting.iter().map(begin).collect();
+    let mut whole: Vec<(usize, Found)> = Vec::new();
     let mut total = 0;
     for _ in 0..CASES_IN_ROUNDS_MAX {
         let addresses: Vec<u64> = open.iter().map(|(_, _, next)| *next).collect();
@@ -133,4 +135,82 @@ pub(crate) fn slots_of_many(
         Some((of, slots.into_iter().map(slot).collect::<Option<Rc<[Range]>>>()?))
     });
     slots.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executable::Architecture;
+    use crate::layout_table;
+    use crate::memory::{Image, Segment};
+
+    const CHANNEL: u64 = 0x9000;
+
+    /// `sudog`s: where each is, its slot and the next one. The channel's elements have 24 bytes.
+    fn memory(minor: u32, sudogs: &[(u64, u64, u64)]) -> (Layouts, Image) {
+        let layouts =
+            Layouts::load(&layout_table::structures(minor, 0, Architecture::Amd64).unwrap()).unwrap();
+        let words = Words::of(&layouts, minor);
+        let mut segments = Vec::new();
+        for &(address, slot, next) in sudogs {
+            let mut bytes = vec![0; layouts.sudog.size];
+            for (at, word) in [(words.slot, slot), (words.channel, CHANNEL), (words.next, next)] {
+                bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+            }
+            segments.push(Segment { address, bytes });
+        }
+        let size = Segment { address: CHANNEL + layouts.channel.elemsize as u64, bytes: vec![24, 0] };
+        segments.push(size);
+        (layouts, Image::from_segments(segments))
+    }
+
+    fn many(
+        layouts: &Layouts,
+        minor: u32,
+        waiting: &[(usize, u64)],
+        memory: &Image,
+    ) -> Vec<(usize, Vec<Range>)> {
+        let mut gatherer = Gatherer::new(memory, &|| true);
+        let found = slots_of_many(layouts, minor, waiting, &mut gatherer);
+        let mut found: Vec<_> = found.into_iter().map(|(of, slots)| (of, slots.to_vec())).collect();
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn slots_of_one_and_of_many_are_the_same() {
+        for minor in [21, 25, 26, 27] {
+            let sudogs = [(0x1000, 0x70, 0x2000), (0x2000, 0, 0x3000), (0x3000, 0x50, 0), (0x4000, 0x10, 0)];
+            let (layouts, memory) = memory(minor, &sudogs);
+            let slot = |address| Range { address, length: 24 };
+            let expected = [(3, vec![slot(0x70), slot(0x50)]), (5, vec![slot(0x10)])];
+            assert_eq!(many(&layouts, minor, &[(5, 0x4000), (3, 0x1000)], &memory), expected);
+            for (waiting, (_, slots)) in [0x1000, 0x4000].into_iter().zip(expected) {
+                assert_eq!(receive_slots(&layouts, minor, waiting, &memory), Ok(slots));
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_missing_one_is_missing() {
+        // One leads to where nothing is, one to itself, one is longer than anybody looks; one slot is received into already.
+        let mut sudogs = vec![(0x1000, 0x10, 0x8000), (0x1800, 0x20, 0x1800), (0x2000, 0, 0)];
+        let long = CASES_IN_ROUNDS_MAX as u64 + 1;
+        sudogs.extend((0..long).map(|i| {
+            let next = if i + 1 < long { 0x2_0000 + 0x400 * (i + 1) } else { 0 };
+            (0x2_0000 + 0x400 * i, 8 * i + 8, next)
+        }));
+        let (layouts, memory) = memory(27, &sudogs);
+        let waiting = [(0, 0x1000), (1, 0x1800), (2, 0x2000), (3, 0x2_0000), (4, 0x2_0400), (5, u64::MAX)];
+        let found = many(&layouts, 27, &waiting, &memory);
+        assert_eq!(found.iter().map(|(of, slots)| (*of, slots.len())).collect::<Vec<_>>(), [(2, 0), (4, 64)]);
+        assert!(receive_slots(&layouts, 27, 0x1000, &memory).is_err());
+        assert_eq!(receive_slots(&layouts, 27, 0x2_0000, &memory).unwrap().len(), 65);
+    }
+
+    #[test]
+    fn who_does_not_receive_has_no_slots() {
+        assert!(is_receiving("chan receive", 8) && is_receiving("select (durable)", 8));
+        assert!(!is_receiving("chan receive", 0) && !is_receiving("chan send", 8) && !is_receiving("", 8));
+    }
 }

@@ -16,8 +16,12 @@
 // @go source runtime.allgadd
 
 mod known;
+#[cfg(test)]
+mod model;
 mod outline;
 mod parked;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -164,18 +168,14 @@ impl<'a> Precopy<'a> {
         parked.retain(|(number, _, receives)| !receives || self.slots.contains_key(number));
         self.slots.retain(|_, slots| !slots.is_empty());
 
-        parked.sort_unstable_by_key(|(_, range, _)| range.length);
-        let mut total = 0;
-        let fitting = parked.iter().take_while(|(_, range, _)| {
-            total += range.length;
-            total <= STACKS_BYTES_MAX
-        });
-        parked.truncate(fitting.count());
-        parked.sort_unstable_by_key(|(_, range, _)| *range);
+        let mut wanted: Vec<(usize, Range)> =
+            parked.into_iter().map(|(number, range, _)| (number, range)).collect();
+        keep_small(&mut wanted, STACKS_BYTES_MAX);
+        wanted.sort_unstable_by_key(|(_, range)| *range);
         let mut gatherer = Gatherer::new(memory, go_on).at_most(STACKS_BYTES_MAX);
-        gatherer.rounds(parked.iter().map(|(_, range, _)| *range).collect());
+        gatherer.rounds(wanted.iter().map(|(_, range)| *range).collect());
         self.stacks = gatherer.rounds;
-        let mut numbers = parked.into_iter().map(|(number, _, _)| number);
+        let mut numbers = wanted.into_iter().map(|(number, _)| number);
         for (round, read) in self.stacks.iter().enumerate() {
             for ((range, whole), number) in read.whole.iter().enumerate().zip(&mut numbers) {
                 self.places[number].stack = whole.then_some((round as u32, range as u32));
@@ -273,6 +273,18 @@ impl<'a> Precopy<'a> {
         let rounds = self.records.into_rounds().chain(self.stacks);
         self.verified.then_some(rounds).into_iter().flatten()
     }
+}
+
+/// Keeps the small ones, as many as have room.
+fn keep_small(stacks: &mut Vec<(usize, Range)>, bytes_max: usize) {
+    stacks.sort_unstable_by_key(|(_, range)| range.length);
+    let mut total = 0usize;
+    let fits = |(_, range): &&(usize, Range)| {
+        total = total.saturating_add(range.length);
+        total <= bytes_max
+    };
+    let fitting = stacks.iter().take_while(fits).count();
+    stacks.truncate(fitting);
 }
 
 /// Where each range of a round begins.

@@ -5,24 +5,25 @@
 //! at the very same place, with the very same `sudog` and without paying for an allocation. What switches without the
 //! counter is never taken for parked: coroutines (`coroswitch_m`, runtime/coro.go), preempted goroutines
 //! (`casGToPreemptScan`, `casGFromPreempted`), and those that wait on a thread (`casGToWaiting` and its kin): `g.m` tells, for
-//! the status is published before the counter is bumped, and that before `dropg`.
+//! the status is published before the counter is bumped, and that before `dropg`. The collector may move the stack of a
+//! parked goroutine, each time to one half as large, so that it does not come back to where it was.
 //!
 //! Some rules say the same twice: what the runtime does without the counter does not stand in `gopark`, and has a wait reason
 //! of its own. Each is looked at all the same; `model` shows what each of them is for.
 //
 // @go source runtime.casgstatus
 // @go source runtime.casGToWaiting
-// @go source runtime.casGToWaitingForGC (1.22..1.24)
-// @go source runtime.casGToWaitingForSuspendG (1.25..)
 // @go source runtime.coroswitch_m (1.22..)
 // @go source runtime.casGToPreemptScan
 // @go source runtime.casGFromPreempted
 // @go source runtime.gopark
 // @go source runtime.park_m
 // @go source runtime.dropg
-// @go source runtime.gdestroy
+// @go source runtime.gdestroy (1.22..)
+// @go source runtime.goexit0
 // @go source runtime.newproc1
 // @go source runtime.copystack
+// @go source runtime.shrinkstack
 // @go size runtime.g.{param,gcAssistBytes} = 8
 // @go size runtime.g.{trackingSeq,parkingOnChan} = 1
 
@@ -184,5 +185,78 @@ impl<'a> Parked<'a> {
                 let now = now.get(field.clone());
                 now.is_some() && before.get(field) == now
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::world::World;
+    use super::*;
+
+    fn of(world: &World, reasons: &[String], check: impl Fn(&Parked<'_>, &[u8])) {
+        let parked = Parked::new(world.outline(reasons), Rules::ALL);
+        let g = world.goroutines[0].address as usize;
+        check(&parked, &world.bytes[g..g + world.layouts.g.size]);
+    }
+
+    /// One bit of a field is another one.
+    fn changed(g: &[u8], at: usize) -> Vec<u8> {
+        let mut changed = g.to_vec();
+        changed[at] ^= 1;
+        changed
+    }
+
+    #[test]
+    fn each_field_counts() {
+        let world = World::new(27, 1, 0x400, true);
+        of(&world, &World::reasons(), |parked, g| {
+            let (layouts, sched) = (&world.layouts, world.layouts.g.sched);
+            let of_g = &layouts.g;
+            assert!(parked.is_parked(g) && parked.is_same(g, g));
+            for at in [
+                of_g.atomicstatus,
+                of_g.m,
+                of_g.goid,
+                of_g.stack + layouts.stack.lo,
+                of_g.stack + layouts.stack.hi,
+                sched + layouts.gobuf.sp,
+                sched + layouts.gobuf.pc,
+                sched + layouts.gobuf.bp,
+                of_g.waiting,
+                of_g.waitreason,
+                of_g.param,
+                of_g.parking_on_chan,
+                of_g.gc_assist_bytes,
+                of_g.tracking_seq,
+            ] {
+                assert!(!parked.is_same(g, &changed(g, at)), "at {at}");
+            }
+            assert!(parked.is_same(g, &changed(g, of_g.waitsince)));
+            for at in [of_g.atomicstatus, of_g.m, sched + layouts.gobuf.pc] {
+                assert!(!parked.is_parked(&changed(g, at)), "at {at}");
+            }
+            // _Gscan is the second byte's 0x10: the collector looks at the stack, it does not run it.
+            let mut scanned = g.to_vec();
+            scanned[of_g.atomicstatus + 1] |= 0x10;
+            assert!(parked.is_parked(&scanned) && parked.is_same(g, &scanned));
+        });
+    }
+
+    #[test]
+    fn what_is_not_in_the_record_is_not_the_same() {
+        let world = World::new(27, 1, 0x400, false);
+        of(&world, &World::reasons(), |parked, g| {
+            let cut = &g[..world.layouts.g.tracking_seq];
+            assert!(!parked.is_same(cut, cut));
+            assert!(!parked.is_same(&[], &[]) && !parked.is_parked(&[]));
+        });
+    }
+
+    #[test]
+    fn a_reason_that_is_unknown_is_not_believed() {
+        let world = World::new(27, 1, 0x400, false);
+        of(&world, &["".into()], |parked, g| assert!(!parked.is_parked(g)));
+        of(&world, &["".into(), "another".into()], |parked, g| assert!(!parked.is_parked(g)));
+        of(&world, &["".into(), "sleep".into()], |parked, g| assert!(parked.is_parked(g)));
     }
 }
