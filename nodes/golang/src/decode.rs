@@ -8,8 +8,9 @@ use std::hash::Hash;
 use rustc_hash::FxHashMap;
 
 use crate::arguments;
-use crate::function_table::{Function, LogicalFrame};
+use crate::function_table::Function;
 use crate::gather::{Gathered, STACK_BYTES_MAX};
+use crate::inline_tree::LogicalFrame;
 use crate::labels::{self, Label, NoLabels};
 use crate::memory::{Image, Memory};
 use crate::records::{GRecord, MRecord, Status};
