@@ -10,8 +10,9 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 use crate::arguments;
-use crate::function_table::{Function, LogicalFrame};
+use crate::function_table::Function;
 use crate::gather::{Gathered, STACK_BYTES_MAX};
+use crate::inline_tree::LogicalFrame;
 use crate::labels::{self, Label, NoLabels};
 use crate::memory::{Image, Memory, Range};
 use crate::records::{GRecord, MRecord, Status};

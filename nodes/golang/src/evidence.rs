@@ -3,9 +3,11 @@
 
 use crate::arguments;
 use crate::bytes::{i32_at, u32_at, u64_at};
+use crate::code_lines::CodeLines;
 use crate::dwarf::{Call, Evidence, StackObject};
 use crate::executable::{Architecture, Executable};
-use crate::function_table::{FUNCDATA_INLINE_TREE, Function, INLINE_DEPTH_MAX, ModuleFunctions};
+use crate::function_table::{FUNCDATA_INLINE_TREE, Function, ModuleFunctions};
+use crate::inline_tree::INLINE_DEPTH_MAX;
 use crate::stack_slots::StackSlots;
 
 // @go const internal/abi.PCDATA_StackMapIndex = 1
@@ -89,7 +91,7 @@ impl ModuleFunctions<'_> {
             let called = target.checked_sub(text).and_then(|target| self.find(target));
             called.is_none_or(|called| !never_returns(self.name(&called)))
         };
-        StackSlots::amd64(code, start, pushed, returns)
+        StackSlots::amd64(code, start, pushed, returns, CodeLines::of(self, function, text))
     }
 
     /// Offsets of the words among the arguments that the garbage collector follows at `pc`: pointers that are read later

@@ -39,30 +39,16 @@ const HEADER_BYTES: usize = 72;
 // @go size runtime.functab = 8
 // @go size runtime._func = 44
 const FUNCTION_FIXED_BYTES: usize = 44;
-// @go size runtime.inlinedCall = 16
-// @go offset runtime.inlinedCall.funcID = 0
-// @go offset runtime.inlinedCall.nameOff = 4
-// @go offset runtime.inlinedCall.parentPc = 8
-// @go offset runtime.inlinedCall.startLine = 12
-const INLINE_ENTRY_BYTES: usize = 16;
-/// Calls inlined into each other at one program counter. The compiler's own limit on the depth is far lower; this bounds
-/// a walk through a damaged tree.
-pub(crate) const INLINE_DEPTH_MAX: usize = 1_000;
-/// Inlined calls of one function, and the ranges of their instructions.
-const INLINED_MAX: usize = 1 << 16;
-const INLINE_RANGES_MAX: usize = 1 << 20;
 /// Changes of the stack pointer in one function; it has some four, and more where it is assembly.
 const STACK_DELTAS_MAX: usize = 1 << 16;
 const NAME_BYTES_MAX: usize = 16 << 10;
 
 /// Indices of `_func`'s trailing tables (`internal/abi/symtab.go`).
 //
-// @go const internal/abi.PCDATA_InlTreeIndex = 2
 // @go const internal/abi.PCDATA_ArgLiveIndex = 3
 // @go const internal/abi.FUNCDATA_InlTree = 3
 // @go const internal/abi.FUNCDATA_ArgInfo = 5
 // @go const internal/abi.FUNCDATA_ArgLiveInfo = 6
-const PCDATA_INLINE_TREE_INDEX: u32 = 2;
 const PCDATA_ARGUMENT_LIVE_INDEX: u32 = 3;
 pub(crate) const FUNCDATA_INLINE_TREE: u8 = 3;
 const FUNCDATA_ARGUMENT_INFO: u8 = 5;
@@ -110,7 +96,7 @@ pub struct Function {
     pcsp: u32,
     pcfile: u32,
     pcline: u32,
-    pcdata_count: u32,
+    pub(crate) pcdata_count: u32,
     unit: u32,
     pub start_line: i32,
     kind_id: u8,
@@ -141,17 +127,6 @@ impl Function {
     pub fn has_frame_information(&self) -> bool {
         self.pcsp != 0
     }
-}
-
-/// One call at a program counter, as the source has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogicalFrame<'a> {
-    pub name: &'a str,
-    pub file: &'a str,
-    pub line: i32,
-    pub start_line: i32,
-    pub inlined: bool,
-    pub kind: FunctionKind,
 }
 
 /// How Go prints a function's arguments in a traceback (`internal/abi/stack.go`).
@@ -388,7 +363,7 @@ impl<'a> ModuleFunctions<'a> {
         self.pc_values(function, table)?.find(|&(_, until)| pc < until).map(|(value, _)| value)
     }
 
-    fn pc_values(&self, function: &Function, table: u32) -> Option<PcValues<'a>> {
+    pub(crate) fn pc_values(&self, function: &Function, table: u32) -> Option<PcValues<'a>> {
         Some(PcValues {
             tables: self.part(&self.table.pc_tables),
             at: usize::try_from(table).ok()?,
@@ -410,6 +385,11 @@ impl<'a> ModuleFunctions<'a> {
         known.into_iter().flatten().take(STACK_DELTAS_MAX).collect()
     }
 
+    /// Lines, and up to which address.
+    pub(crate) fn lines(&self, function: &Function) -> Vec<(i32, u64)> {
+        self.pc_values(function, function.pcline).into_iter().flatten().take(STACK_DELTAS_MAX).collect()
+    }
+
     pub(crate) fn pcdata(&self, function: &Function, table: u32, pc: u64) -> Option<i32> {
         if table >= function.pcdata_count {
             return Some(-1);
@@ -417,7 +397,7 @@ impl<'a> ModuleFunctions<'a> {
         self.pc_value(function, self.pcdata_table(function, table)?, pc)
     }
 
-    fn pcdata_table(&self, function: &Function, table: u32) -> Option<u32> {
+    pub(crate) fn pcdata_table(&self, function: &Function, table: u32) -> Option<u32> {
         let at = function.at + FUNCTION_FIXED_BYTES + 4 * table as usize;
         u32_at(self.part(&self.table.functions), at)
     }
@@ -471,76 +451,6 @@ impl<'a> ModuleFunctions<'a> {
         (file != u32::MAX).then(|| text(self.part(&self.table.files), file)).flatten()
     }
 
-    /// The calls that the instruction at `pc` stands in, innermost first; the last one is `function` itself.
-    pub fn logical_frames(&self, function: &Function, pc: u64) -> Vec<LogicalFrame<'a>> {
-        let mut frames = Vec::with_capacity(1);
-        let tree = self.funcdata(function, FUNCDATA_INLINE_TREE);
-        let mut pc = pc;
-        while let Some(tree) = tree
-            && frames.len() < INLINE_DEPTH_MAX
-            && let Some(call) = self.inlined_call(function, tree, pc)
-        {
-            let (file, line) = self.position(function, pc);
-            frames.push(LogicalFrame {
-                name: self.name_at(call.name),
-                file,
-                line,
-                start_line: call.start_line,
-                inlined: true,
-                kind: FunctionKind::of(call.kind_id, self.minor),
-            });
-            pc = call.parent_pc;
-        }
-        let (file, line) = self.position(function, pc);
-        frames.push(LogicalFrame {
-            name: self.name(function),
-            file,
-            line,
-            start_line: function.start_line,
-            inlined: false,
-            kind: function.kind(self.minor),
-        });
-        frames
-    }
-
-    /// The functions whose calls are inlined somewhere in `function`, in any order, perhaps several times.
-    pub fn inlined(&self, function: &Function) -> impl Iterator<Item = &'a str> {
-        let tree = self.funcdata(function, FUNCDATA_INLINE_TREE).unwrap_or_default();
-        // The tree does not say how large it is: as large as the calls that it is asked for.
-        let last = self.inline_indices(function).map(|(_, index)| index).max();
-        let entries = tree.chunks_exact(INLINE_ENTRY_BYTES).take(last.map_or(0, |last| last + 1));
-        entries.filter_map(|entry| Some(self.name_at(u32_at(entry, 4)?)))
-    }
-
-    /// Program counters in `function` at which other inlined calls begin.
-    pub fn inlined_pcs(&self, function: &Function) -> impl Iterator<Item = u64> {
-        self.inline_indices(function).map(|(pc, _)| pc)
-    }
-
-    /// Where instructions of inlined calls begin, and of which: the index in the inline tree.
-    fn inline_indices(&self, function: &Function) -> impl Iterator<Item = (u64, usize)> {
-        let has_table = PCDATA_INLINE_TREE_INDEX < function.pcdata_count;
-        let table = has_table.then(|| self.pcdata_table(function, PCDATA_INLINE_TREE_INDEX)).flatten();
-        let values = table.filter(|&table| table != 0).and_then(|table| self.pc_values(function, table));
-        let mut from = function.entry;
-        values.into_iter().flatten().take(INLINE_RANGES_MAX).filter_map(move |(value, until)| {
-            let begins = std::mem::replace(&mut from, until);
-            Some((begins, usize::try_from(value).ok().filter(|&index| index <= INLINED_MAX)?))
-        })
-    }
-
-    /// `runtime.inlinedCall`: kind u8, padding, name i32, parent pc i32, start line i32.
-    pub(crate) fn inlined_call(&self, function: &Function, tree: &[u8], pc: u64) -> Option<InlinedCall> {
-        let index = usize::try_from(self.pcdata(function, PCDATA_INLINE_TREE_INDEX, pc)?).ok()?;
-        let entry = tree.get(index.checked_mul(INLINE_ENTRY_BYTES)?..)?;
-        Some(InlinedCall {
-            kind_id: u8_at(entry, 0)?,
-            name: u32_at(entry, 4)?,
-            parent_pc: function.entry.checked_add(u64::from(u32_at(entry, 8)?))?,
-            start_line: i32_at(entry, 12)?,
-        })
-    }
-
     pub(crate) fn argument_info(&self, function: &Function) -> Option<ArgumentInfo<'a>> {
         let program = self.funcdata(function, FUNCDATA_ARGUMENT_INFO)?;
         Some(ArgumentInfo { program, liveness: self.funcdata(function, FUNCDATA_ARGUMENT_LIVE_INFO) })
@@ -553,7 +463,7 @@ impl<'a> ModuleFunctions<'a> {
 }
 
 /// The values of one pc table, and where each ends to hold.
-struct PcValues<'a> {
+pub(crate) struct PcValues<'a> {
     tables: &'a [u8],
     at: usize,
     value: i32,
@@ -578,13 +488,6 @@ impl Iterator for PcValues<'_> {
         self.at = behind;
         Some((self.value, self.until))
     }
-}
-
-pub(crate) struct InlinedCall {
-    kind_id: u8,
-    pub(crate) name: u32,
-    pub(crate) parent_pc: u64,
-    start_line: i32,
 }
 
 /// A zero-terminated string.

@@ -55,11 +55,14 @@ impl fmt::Debug for KeptSlots {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::code_lines::CodeLines;
 
     #[test]
     fn code_is_read_once_until_there_is_too_much() {
         let kept = KeptSlots::default();
-        let nops = |count: usize| StackSlots::amd64(&vec![0x90; count], 0x1000, |_| Some(0), |_| true);
+        let nops = |count: usize| {
+            StackSlots::amd64(&vec![0x90; count], 0x1000, |_| Some(0), |_| true, CodeLines::default())
+        };
         let small = kept.of(0x1000, || nops(3));
         assert_eq!(kept.clone().of(0x1000, || unreachable!("it is kept")), small);
         let whole = kept.of(0x2000, || nops(INSTRUCTIONS_MAX));

@@ -16,6 +16,7 @@
 
 mod arguments;
 mod bytes;
+mod code_lines;
 mod debug_info;
 mod deferred;
 mod evidence;
@@ -46,6 +47,7 @@ pub mod executable;
 pub mod function_table;
 pub mod gap;
 pub mod gather;
+pub mod inline_tree;
 pub mod libraries;
 pub mod memory;
 pub mod modules;

@@ -12,9 +12,8 @@ use crate::bytes::u64_at;
 use crate::deferred::Deferred;
 use crate::dwarf::Evidence;
 use crate::executable::Executable;
-use crate::function_table::{
-    ArgumentInfo, Function, FunctionData, FunctionTable, LogicalFrame, ModuleFunctions,
-};
+use crate::function_table::{ArgumentInfo, Function, FunctionData, FunctionTable, ModuleFunctions};
+use crate::inline_tree::LogicalFrame;
 use crate::layout::ModuleData;
 use crate::memory::Memory;
 

@@ -16,16 +16,19 @@ use std::sync::Arc;
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 
+use crate::code_lines::CodeLines;
+
 /// Of one function; of longer ones nothing is believed.
 const CODE_BYTES_MAX: usize = 1 << 20;
 
 /// What the code of one function does with its stack slots.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StackSlots {
     /// By address. Empty: the code is not understood.
     steps: Arc<[Step]>,
     /// Where jumps lead to and where they stand, as indices into `steps`; ascending.
     jumps: Arc<[(u32, u32)]>,
+    lines: CodeLines,
 }
 
 /// One instruction.
@@ -65,7 +68,7 @@ impl Access {
 impl StackSlots {
     /// Code that is not looked into.
     pub(crate) fn unknown() -> Self {
-        StackSlots { steps: Arc::new([]), jumps: Arc::new([]) }
+        StackSlots::default()
     }
 
     /// `code` begins at `pc`; `pushed`: how many bytes the function has pushed at an address, without the return address;
@@ -75,6 +78,7 @@ impl StackSlots {
         pc: u64,
         pushed: impl Fn(u64) -> Option<u64>,
         returns: impl Fn(u64) -> bool,
+        lines: CodeLines,
     ) -> Self {
         if code.len() > CODE_BYTES_MAX {
             return StackSlots::unknown();
@@ -100,7 +104,10 @@ impl StackSlots {
                 steps[at].goes_on = false;
             }
         }
-        StackSlots { steps: steps.into(), jumps: jumps.into() }
+        let back = jumps.iter().filter(|(target, source)| target <= source);
+        let loops = back.map(|&(target, source)| steps[target as usize].start..steps[source as usize].start);
+        let lines = lines.with_loops(loops);
+        StackSlots { steps: steps.into(), jumps: jumps.into(), lines }
     }
 
     /// Instructions.
@@ -112,7 +119,9 @@ impl StackSlots {
     /// at `pc` is executed; a call has been made by then.
     pub(crate) fn hold(&self, pc: u64, offset: i64, length: u64, claimed: &[Range<u64>]) -> bool {
         self.keep(pc, offset, length, claimed)
-            && self.at(pc).is_some_and(|at| self.is_read_behind(at, pc, offset, length))
+            && self.at(pc).is_some_and(|at| {
+                self.is_read_behind(at, pc, offset, length) && !self.is_read_late(at, offset, length)
+            })
     }
 
     /// Whether nothing else has been stored there: enough for what is assigned once.
@@ -184,6 +193,29 @@ impl StackSlots {
         let first = self.jumps.partition_point(|(target, _)| (*target as usize) < index);
         let jumps = self.jumps[first..].iter().take_while(move |(target, _)| *target as usize == index);
         above.into_iter().chain(jumps.map(|(_, source)| *source as usize))
+    }
+
+    /// On some way from here on without a jump back, by an instruction of a line above: what was to be computed before
+    /// is computed only now (`tighten`, cmd/compile/internal/ssa/tighten.go), and may be what the variable is.
+    fn is_read_late(&self, at: usize, offset: i64, length: u64) -> bool {
+        let mut open = vec![at + 1];
+        let mut seen = HashSet::new();
+        while let Some(index) = open.pop() {
+            let Some(step) = self.steps.get(index).filter(|_| seen.insert(index)) else { continue };
+            if let Some(access) = step.access.filter(|access| access.overlaps(offset, length)) {
+                if access.reads && self.lines.is_above(step.start, self.steps[at].start) {
+                    return true;
+                }
+                if access.writes && access.covers(offset, length) {
+                    continue;
+                }
+            }
+            if step.goes_on {
+                open.push(index + 1);
+            }
+            open.extend(step.target.and_then(|target| self.at(target)).filter(|&target| target > index));
+        }
+        false
     }
 
     /// On some way from here on, before it is written.
@@ -332,7 +364,7 @@ mod tests {
 
     fn slots(code: &[u8]) -> StackSlots {
         let pushed = |pc: u64| Some(if (0x1004..=0x1020).contains(&pc) { 0x28 } else { 0 });
-        StackSlots::amd64(code, 0x1000, pushed, |_| true)
+        StackSlots::amd64(code, 0x1000, pushed, |_| true, CodeLines::default())
     }
 
     #[test]
@@ -360,12 +392,18 @@ mod tests {
         // jne +5 (over the store); mov [rsp+0x18], rax; call +0.
         let around = [0x75, 0x05, 0x48, 0x89, 0x44, 0x24, 0x18, 0xe8, 0, 0, 0, 0, 0xc3];
         let pushed = |_| Some(0x28);
-        assert!(!StackSlots::amd64(&around, 0x1000, pushed, |_| true).is_stored(0x100b, SLOT, 8));
-        let through = StackSlots::amd64(&around[2..], 0x1000, pushed, |_| true);
+        assert!(
+            !StackSlots::amd64(&around, 0x1000, pushed, |_| true, CodeLines::default())
+                .is_stored(0x100b, SLOT, 8)
+        );
+        let through = StackSlots::amd64(&around[2..], 0x1000, pushed, |_| true, CodeLines::default());
         assert!(through.is_stored(0x1009, SLOT, 8) && through.is_stored(0x1009, SLOT + 4, 4));
         // jmp rax: nobody knows who comes where.
         let unknown = [0xff, 0xe0, 0x48, 0x89, 0x44, 0x24, 0x18, 0xe8, 0, 0, 0, 0, 0xc3];
-        assert!(!StackSlots::amd64(&unknown, 0x1000, pushed, |_| true).is_stored(0x100b, SLOT, 8));
+        assert!(
+            !StackSlots::amd64(&unknown, 0x1000, pushed, |_| true, CodeLines::default())
+                .is_stored(0x100b, SLOT, 8)
+        );
     }
 
     #[test]
@@ -373,7 +411,8 @@ mod tests {
         // jne +5; jmp -4 (to itself's middle is no instruction); mov rcx, [rsp+0x18]; ret
         let reads = [0x48, 0x8b, 0x4c, 0x24, 0x18, 0xc3];
         let jump = [&[0x75, 0x01, 0xc3][..], &reads].concat();
-        let slots = |code: &[u8]| StackSlots::amd64(code, 0x1000, |_| Some(0x28), |_| true);
+        let slots =
+            |code: &[u8]| StackSlots::amd64(code, 0x1000, |_| Some(0x28), |_| true, CodeLines::default());
         let read_on_one_way = slots(&jump);
         assert!(read_on_one_way.hold(0x1000, SLOT, 8, &[]));
         let returned = [&[0x90, 0xc3][..], &reads].concat();

@@ -48,6 +48,7 @@ var families = []func(){
 	startArguments,
 	startAssignments,
 	startCopies,
+	startLate,
 	startScopes,
 	startPending,
 }
