@@ -92,6 +92,8 @@ mirror! {
         tracking_seq: "trackingSeq",
         gc_assist_bytes: "gcAssistBytes",
     } where {
+        // 1.23 and later.
+        sleep_when: "sleepWhen",
         // 1.24.
         sync_group: "syncGroup",
         // 1.25 and later.

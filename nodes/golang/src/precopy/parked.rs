@@ -10,12 +10,18 @@
 //!
 //! Some rules say the same twice: what the runtime does without the counter does not stand in `gopark`, and has a wait reason
 //! of its own. Each is looked at all the same; `model` shows what each of them is for.
+//!
+//! Against the counter's wrap there is `g.waitsince`: the collector sets it where it is 0, once in each of its cycles, and
+//! whoever runs clears it (`execute`). So who has waited since before the last collection is proved not to have run. A sleeper
+//! has the time at which it wakes, which is another one each time it sleeps.
 //
 // @go source runtime.casgstatus
 // @go source runtime.casGToWaiting
 // @go source runtime.coroswitch_m (1.22..)
 // @go source runtime.casGToPreemptScan
 // @go source runtime.casGFromPreempted
+// @go source runtime.execute
+// @go source runtime.timeSleep
 // @go source runtime.gopark
 // @go source runtime.park_m
 // @go source runtime.dropg
@@ -26,6 +32,7 @@
 // @go source runtime.shrinkstack
 // @go size runtime.g.{param,gcAssistBytes} = 8
 // @go size runtime.g.{trackingSeq,parkingOnChan} = 1
+// @go size runtime.g.sleepWhen = none (..1.22), 8 (1.23..)
 
 use std::cell::Cell;
 
@@ -146,6 +153,7 @@ impl<'a> Parked<'a> {
         ] {
             fields.extend(some.iter().filter(|_| holds));
         }
+        fields.extend(g.sleep_when.filter(|_| rules.wait).map(|at| (at, 8)));
         let allowed = outline.wait_reasons.iter().map(|r| REASONS.contains(&r.as_str())).collect();
         Parked { outline, rules, allowed, fields, gopark: Cell::new(None) }
     }
@@ -179,7 +187,10 @@ impl<'a> Parked<'a> {
     /// Whether two reads of a record show the same park of the same goroutine, if it was parked at the first.
     pub(crate) fn is_same(&self, before: &[u8], now: &[u8]) -> bool {
         let status = self.status(now);
+        let since = |g| u64_at(g, self.outline.layouts.g.waitsince);
+        let (since_before, since_now) = (since(before), since(now));
         (!self.rules.status || status.is_some() && self.status(before) == status)
+            && (!self.rules.wait || since_before == Some(0) || since_before == since_now)
             && self.fields.iter().all(|&(at, length)| {
                 let field = at..at + length;
                 let now = now.get(field.clone());
@@ -231,7 +242,11 @@ mod tests {
             ] {
                 assert!(!parked.is_same(g, &changed(g, at)), "at {at}");
             }
-            assert!(parked.is_same(g, &changed(g, of_g.waitsince)));
+            // The collector has met it; then it ran.
+            let met = changed(g, of_g.waitsince);
+            assert!(parked.is_same(g, &met) && parked.is_same(&met, &met) && !parked.is_same(&met, g));
+            assert!(!parked.is_same(g, &changed(g, of_g.sleep_when.unwrap())));
+            assert!(parked.is_same(g, &changed(g, of_g.labels)));
             for at in [of_g.atomicstatus, of_g.m, sched + layouts.gobuf.pc] {
                 assert!(!parked.is_parked(&changed(g, at)), "at {at}");
             }

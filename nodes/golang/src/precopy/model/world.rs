@@ -1,6 +1,6 @@
 //! A small Go runtime: its memory, and goroutines that change it in the order in which the real one does, word by word.
 //!
-//! Sources of the orders: `gopark`, `park_m`, `casgstatus`, `dropg`, `execute`, `goready` (runtime/proc.go), `coroswitch_m`
+//! Sources of the orders: `gopark`, `park_m`, `casgstatus`, `dropg`, `execute`, `goready` (runtime/proc.go), `markroot` (mgcmark.go), `coroswitch_m`
 //! (coro.go), `send` (chan.go), `preemptPark`, `casGFromPreempted` (preempt.go, proc.go), `copystack` (stack.go), `gdestroy`,
 //! `newproc1` (proc.go), `casGToWaitingForSuspendG`.
 
@@ -78,7 +78,7 @@ pub(in crate::precopy) enum Action {
     Wake,
     /// A sender writes to the slot, and wakes it.
     Send,
-    /// The collector moves its stack to one half as large; another goroutine gets the old memory.
+    /// The collector meets it, and moves its stack to one half as large; another goroutine gets the old memory.
     Shrink,
     /// It is woken, runs and parks at the same place, so many times.
     Turns(u64),
@@ -351,7 +351,9 @@ impl World {
         let status = |status| Field(g.atomicstatus, 4, status);
         let thread = |m| Field(g.m, 8, m);
         let reason = |reason| Field(g.waitreason, 1, reason);
-        let run = || vec![thread(1), status(RUNNING), Become(State::Running)];
+        let since = |time| Field(g.waitsince, 8, time);
+        let run = || vec![thread(1), status(RUNNING), since(0), Become(State::Running)];
+        let switched_to = || vec![thread(1), status(RUNNING), Become(State::Running)];
         let spare = self.goroutines[i].stack ^ 1;
         let saved =
             |sp: u64, pc| vec![Write(sp), Field(g.sched + gobuf.sp, 8, sp), Field(g.sched + gobuf.pc, 8, pc)];
@@ -373,7 +375,7 @@ impl World {
         match action {
             Wake => match self.goroutines[i].state {
                 // Without `_Grunnable` in between.
-                State::Switched | State::Blocked => run(),
+                State::Switched | State::Blocked => switched_to(),
                 State::Preempted => {
                     then(vec![reason(PREEMPTED_REASON), status(WAITING), status(RUNNABLE)], run())
                 }
@@ -387,7 +389,7 @@ impl World {
             Shrink => {
                 let moved_slot = World::top(spare) - (World::top(self.goroutines[i].stack) - self.slot(i));
                 let receives = self.goroutines[i].state == State::Parked { receives: true };
-                let mut steps = vec![status(SCAN | WAITING)];
+                let mut steps = vec![since(self.stamp), status(SCAN | WAITING)];
                 steps.extend(receives.then_some(Word(self.element_at(i), moved_slot)));
                 steps.push(Step::Move(spare));
                 steps.push(Field(g.sched + gobuf.bp, 8, 0));
@@ -443,6 +445,7 @@ impl World {
             Bump => self.bump(i, 1),
             Turned(times) => {
                 self.bump(i, times);
+                self.set(i, self.layouts.g.waitsince, 8, 0);
                 self.write(sp, World::top(stack));
             }
             Write(from) => self.write(from, World::top(stack)),
