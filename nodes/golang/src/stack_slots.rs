@@ -379,15 +379,17 @@ mod tests {
 
     #[test]
     fn a_slot_that_a_line_above_reads_is_not_believed() {
+        let claimed = 0x1009..0x1013;
+        let claimed = std::slice::from_ref(&claimed);
         // The call at 9 is of line 5, the read behind it of the given one.
         let believed = |line: i32| {
             let code = slots_on(&CODE, CodeLines::plain(&[(0x100e, 5), (0x1013, line), (0x1022, 7)]));
-            code.hold(0x100d, SLOT, 8, &[0x1009..0x1013])
+            code.hold(0x100d, SLOT, 8, claimed)
         };
         assert!(believed(6) && believed(5));
         assert!(!believed(4), "what line 4 computes may be what the variable is");
         assert!(!believed(0), "of a line that is not known");
-        assert!(!slots_on(&CODE, CodeLines::default()).hold(0x100d, SLOT, 8, &[0x1009..0x1013]));
+        assert!(!slots_on(&CODE, CodeLines::default()).hold(0x100d, SLOT, 8, claimed));
     }
 
     #[test]
