@@ -25,8 +25,14 @@ const PROBES: &str = "[[probe]]\nname = \"everything\"\nfunction = \"**\"\n";
 
 /// These run while the others stand still, those of the collector from time to time: a variable of theirs may have another
 /// value whenever one looks.
-const RUNNING: [&str; 5] =
-    ["main.spin", "main.spinSum", "runtime.bgsweep", "runtime.bgscavenge", "runtime.gcBgMarkWorker"];
+const RUNNING: [&str; 6] = [
+    "main.spin",
+    "main.spinSum",
+    "runtime.asyncPreempt2",
+    "runtime.bgsweep",
+    "runtime.bgscavenge",
+    "runtime.gcBgMarkWorker",
+];
 
 #[derive(Debug, Default)]
 struct Counts {

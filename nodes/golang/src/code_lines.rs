@@ -1,4 +1,5 @@
-//! The lines that the instructions of one function stand on, through the calls that are inlined there.
+//! The lines that the instructions of one function stand on, through the calls that are inlined there: which of two comes first
+//! in the source.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -7,8 +8,8 @@ use std::sync::Arc;
 use crate::function_table::{Function, ModuleFunctions};
 use crate::inline_tree::INLINE_DEPTH_MAX;
 
-/// Ranges of instructions of one line; code behind that has no lines.
-const RANGES_MAX: usize = 1 << 18;
+/// Lines of all ranges of instructions of one function; code behind that has no lines.
+const LINES_MAX: usize = 1 << 20;
 /// Ranges that are looked at for the lines of loops; of more loops the lines are not known.
 const LOOP_RANGES_MAX: usize = 1 << 22;
 
@@ -26,6 +27,12 @@ pub(crate) struct CodeLines {
 }
 
 impl CodeLines {
+    /// Lines of code without inlined calls, and up to which address.
+    #[cfg(test)]
+    pub(crate) fn plain(lines: &[(u64, i32)]) -> Self {
+        CodeLines::of_ranges(lines.iter().map(|&(until, line)| (until, Lines::from([line]))))
+    }
+
     /// `text`: where the Go text starts.
     pub(crate) fn of(functions: &ModuleFunctions<'_>, function: &Function, text: u64) -> Self {
         let line_ranges = functions.lines(function);
@@ -55,7 +62,12 @@ impl CodeLines {
     fn of_ranges(found: impl Iterator<Item = (u64, Lines)>) -> Self {
         let mut known: HashMap<Lines, u32> = HashMap::new();
         let mut all = Vec::new();
-        let ranges = found.take(RANGES_MAX).map(|(until, lines)| {
+        let mut count = 0;
+        let found = found.take_while(|(_, lines)| {
+            count += lines.len();
+            count <= LINES_MAX
+        });
+        let ranges = found.map(|(until, lines)| {
             let next = all.len() as u32;
             let index = *known.entry(lines).or_insert_with_key(|lines| {
                 all.push(lines.clone());
@@ -92,10 +104,19 @@ impl CodeLines {
         self.ranges.get(self.range_of(pc)).map_or(&[], |&(_, index)| &self.lines[index as usize])
     }
 
-    /// Whether the instruction at `pc` is of a line above that at `other`, and not of the first line of a loop, which is
-    /// come to after all others.
+    /// How many ranges of instructions have lines.
+    pub(crate) fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Whether the instruction at `pc` may be of a line above that at `other`, and not of the first line of a loop, which is
+    /// come to after all others. Of a line that is not known it may.
     pub(crate) fn is_above(&self, pc: u64, other: u64) -> bool {
         let (here, there) = (self.at(pc), self.at(other));
+        let is_known = |lines: &[i32]| !lines.is_empty() && lines.iter().all(|&line| line > 0);
+        if !is_known(here) || !is_known(there) {
+            return true;
+        }
         let Some(differ) = here.iter().zip(there).position(|(here, there)| here != there) else {
             return false;
         };
@@ -116,7 +137,8 @@ mod tests {
             [(2, &[10]), (4, &[11]), (6, &[12, 40]), (8, &[12, 41]), (10, &[13]), (12, &[10])];
         let code = CodeLines::of_ranges(lines.into_iter().map(|(until, lines)| (until, lines.into())));
         assert!(code.is_above(2, 9) && code.is_above(2, 5) && code.is_above(4, 7));
-        assert!(!code.is_above(9, 2) && !code.is_above(3, 2) && !code.is_above(2, 100));
+        assert!(!code.is_above(9, 2) && !code.is_above(3, 2));
+        assert!(code.is_above(2, 100) && code.is_above(100, 2), "a line that is not known");
         assert!(code.is_above(0, 9) && code.is_above(11, 9));
         let code = code.with_loops(std::iter::once(2..11));
         assert!(!code.is_above(0, 9) && !code.is_above(11, 9), "the line of a loop");

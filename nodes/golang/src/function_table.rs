@@ -41,6 +41,8 @@ const HEADER_BYTES: usize = 72;
 const FUNCTION_FIXED_BYTES: usize = 44;
 /// Changes of the stack pointer in one function; it has some four, and more where it is assembly.
 const STACK_DELTAS_MAX: usize = 1 << 16;
+/// Ranges of instructions of one line, in one function.
+const LINE_RANGES_MAX: usize = 1 << 18;
 const NAME_BYTES_MAX: usize = 16 << 10;
 
 /// Indices of `_func`'s trailing tables (`internal/abi/symtab.go`).
@@ -385,9 +387,9 @@ impl<'a> ModuleFunctions<'a> {
         known.into_iter().flatten().take(STACK_DELTAS_MAX).collect()
     }
 
-    /// Lines, and up to which address.
+    /// Lines, in the innermost inlined call, and up to which address.
     pub(crate) fn lines(&self, function: &Function) -> Vec<(i32, u64)> {
-        self.pc_values(function, function.pcline).into_iter().flatten().take(STACK_DELTAS_MAX).collect()
+        self.pc_values(function, function.pcline).into_iter().flatten().take(LINE_RANGES_MAX).collect()
     }
 
     pub(crate) fn pcdata(&self, function: &Function, table: u32, pc: u64) -> Option<i32> {

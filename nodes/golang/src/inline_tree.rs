@@ -62,8 +62,9 @@ impl<'a> ModuleFunctions<'a> {
     pub(crate) fn inlined_calls(&self, function: &Function) -> InlinedCalls {
         let ranges: Vec<(i32, u64)> = self.inline_ranges(function).collect();
         let tree = self.funcdata(function, FUNCDATA_INLINE_TREE).unwrap_or_default();
-        let last = ranges.iter().map(|&(index, _)| index).max().unwrap_or(-1);
-        let entries = tree.chunks_exact(INLINE_ENTRY_BYTES).take(usize::try_from(last + 1).unwrap_or(0));
+        let indices = ranges.iter().filter_map(|&(index, _)| usize::try_from(index).ok());
+        let last = indices.filter(|&index| index <= INLINED_MAX).max();
+        let entries = tree.chunks_exact(INLINE_ENTRY_BYTES).take(last.map_or(0, |last| last + 1));
         let parents = entries
             .map(|entry| function.entry.wrapping_add(u64::from(u32_at(entry, 8).unwrap_or(0))))
             .collect();

@@ -1,14 +1,16 @@
 //! Whether a stack slot still holds what debug information says it does: read off the function's code.
 //!
-//! The compiler notes where a value was stored, and when the variable moves. It does not note two things
+//! The compiler notes where a value was stored, and when the variable moves. It does not note three things
 //! (cmd/compile/internal/ssa/debug.go):
 //!
 //! * that another value was stored to the same slot, since nobody reads the variable any more (`stackalloc.go` shares
 //!   spill slots, and `processValue` forgets registers that are overwritten, but no slots);
-//! * that the variable was assigned a value that is kept nowhere, such as a constant.
+//! * that the variable was assigned a value that is kept nowhere, such as a constant;
+//! * that it was assigned a value which is computed only later, out of the one before (`tighten.go`).
 //!
-//! So a slot is believed if nothing is stored to it on any way from where it began to hold the variable, and if it is read
-//! after the instruction in question, before it is written: then what was stored is still of use.
+//! So a slot is believed if nothing is stored to it on any way from where it began to hold the variable, if it is read
+//! after the instruction in question, before it is written (then what was stored is still of use), and if none of these reads
+//! belongs to a line above (then it may be for what was to be computed before). What that leaves: docs/values.md.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -110,9 +112,9 @@ impl StackSlots {
         StackSlots { steps: steps.into(), jumps: jumps.into(), lines }
     }
 
-    /// Instructions.
+    /// Instructions, and ranges of lines.
     pub(crate) fn len(&self) -> usize {
-        self.steps.len()
+        self.steps.len() + self.lines.len()
     }
 
     /// Whether the slot at `offset`, which is said to hold a variable in the ranges `claimed`, does so when the instruction
@@ -363,8 +365,31 @@ mod tests {
     const SLOT: i64 = 0x18 - 0x28 - 8;
 
     fn slots(code: &[u8]) -> StackSlots {
+        slots_on(code, one_line())
+    }
+
+    fn slots_on(code: &[u8], lines: CodeLines) -> StackSlots {
         let pushed = |pc: u64| Some(if (0x1004..=0x1020).contains(&pc) { 0x28 } else { 0 });
-        StackSlots::amd64(code, 0x1000, pushed, |_| true, CodeLines::default())
+        StackSlots::amd64(code, 0x1000, pushed, |_| true, lines)
+    }
+
+    fn one_line() -> CodeLines {
+        CodeLines::plain(&[(u64::MAX, 1)])
+    }
+
+    #[test]
+    fn a_slot_that_a_line_above_reads_is_not_believed() {
+        let claimed = 0x1009..0x1013;
+        let claimed = std::slice::from_ref(&claimed);
+        // The call at 9 is of line 5, the read behind it of the given one.
+        let believed = |line: i32| {
+            let code = slots_on(&CODE, CodeLines::plain(&[(0x100e, 5), (0x1013, line), (0x1022, 7)]));
+            code.hold(0x100d, SLOT, 8, claimed)
+        };
+        assert!(believed(6) && believed(5));
+        assert!(!believed(4), "what line 4 computes may be what the variable is");
+        assert!(!believed(0), "of a line that is not known");
+        assert!(!slots_on(&CODE, CodeLines::default()).hold(0x100d, SLOT, 8, claimed));
     }
 
     #[test]
@@ -392,17 +417,13 @@ mod tests {
         // jne +5 (over the store); mov [rsp+0x18], rax; call +0.
         let around = [0x75, 0x05, 0x48, 0x89, 0x44, 0x24, 0x18, 0xe8, 0, 0, 0, 0, 0xc3];
         let pushed = |_| Some(0x28);
-        assert!(
-            !StackSlots::amd64(&around, 0x1000, pushed, |_| true, CodeLines::default())
-                .is_stored(0x100b, SLOT, 8)
-        );
-        let through = StackSlots::amd64(&around[2..], 0x1000, pushed, |_| true, CodeLines::default());
+        assert!(!StackSlots::amd64(&around, 0x1000, pushed, |_| true, one_line()).is_stored(0x100b, SLOT, 8));
+        let through = StackSlots::amd64(&around[2..], 0x1000, pushed, |_| true, one_line());
         assert!(through.is_stored(0x1009, SLOT, 8) && through.is_stored(0x1009, SLOT + 4, 4));
         // jmp rax: nobody knows who comes where.
         let unknown = [0xff, 0xe0, 0x48, 0x89, 0x44, 0x24, 0x18, 0xe8, 0, 0, 0, 0, 0xc3];
         assert!(
-            !StackSlots::amd64(&unknown, 0x1000, pushed, |_| true, CodeLines::default())
-                .is_stored(0x100b, SLOT, 8)
+            !StackSlots::amd64(&unknown, 0x1000, pushed, |_| true, one_line()).is_stored(0x100b, SLOT, 8)
         );
     }
 
@@ -411,8 +432,7 @@ mod tests {
         // jne +5; jmp -4 (to itself's middle is no instruction); mov rcx, [rsp+0x18]; ret
         let reads = [0x48, 0x8b, 0x4c, 0x24, 0x18, 0xc3];
         let jump = [&[0x75, 0x01, 0xc3][..], &reads].concat();
-        let slots =
-            |code: &[u8]| StackSlots::amd64(code, 0x1000, |_| Some(0x28), |_| true, CodeLines::default());
+        let slots = |code: &[u8]| StackSlots::amd64(code, 0x1000, |_| Some(0x28), |_| true, one_line());
         let read_on_one_way = slots(&jump);
         assert!(read_on_one_way.hold(0x1000, SLOT, 8, &[]));
         let returned = [&[0x90, 0xc3][..], &reads].concat();
