@@ -1,8 +1,8 @@
 //! A small Go runtime: its memory, and goroutines that change it in the order in which the real one does, word by word.
 //!
-//! Sources of the orders: `gopark`, `park_m`, `casgstatus`, `dropg`, `execute`, `goready` (runtime/proc.go), `markroot` (mgcmark.go), `coroswitch_m`
-//! (coro.go), `send` (chan.go), `preemptPark`, `casGFromPreempted` (preempt.go, proc.go), `copystack` (stack.go), `gdestroy`,
-//! `newproc1` (proc.go), `casGToWaitingForSuspendG`.
+//! Sources of the orders: `gopark`, `park_m`, `casgstatus`, `dropg`, `execute`, `goready` (runtime/proc.go), `markroot`
+//! (mgcmark.go), `coroswitch_m` (coro.go), `send` (chan.go), `preemptPark`, `casGFromPreempted` (preempt.go, proc.go),
+//! `copystack` (stack.go), `gdestroy`, `newproc1` (proc.go), `casGToWaitingForSuspendG`.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -129,7 +129,7 @@ pub(super) enum Step {
 use Step::{Become, Bump, Field, Moved, Scribble, Slot, Turned, Word, Write};
 
 /// As many stores as one turn takes.
-const TURN: usize = 13;
+const TURN: usize = 14;
 
 #[derive(Clone)]
 pub(in crate::precopy) struct Goroutine {
