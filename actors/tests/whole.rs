@@ -55,6 +55,7 @@ fn facts(pid: u32, goroutines: u64, probes: &str) -> ProcessFacts {
         on_cpu: false,
         is_system: false,
         labels: Vec::new(),
+        waits: Vec::new(),
     };
     ProcessFacts {
         pid,

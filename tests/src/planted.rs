@@ -77,6 +77,7 @@ pub fn process() -> ProcessFacts {
             on_cpu: false,
             is_system: false,
             labels: Vec::new(),
+            waits: Vec::new(),
         }],
         types: Vec::new(),
         probe_tables: Vec::new(),

@@ -126,8 +126,10 @@ pub fn batches(facts: ProcessFacts) -> impl Iterator<Item = Batch> {
 /// About as many as its encoding has.
 fn goroutine_bytes(goroutine: &Goroutine) -> usize {
     let labels: usize = goroutine.labels.iter().map(|(key, value)| key.len() + value.len() + 4).sum();
+    let waits: usize = goroutine.waits.iter().map(|wait| wait.kind.len() + wait.detail.len() + 16).sum();
     let wait_reason = goroutine.wait_reason.as_ref().map_or(0, String::len);
-    48 + goroutine.status.len() + wait_reason + goroutine.header.len() + goroutine.arguments.len() + labels
+    let texts = goroutine.status.len() + wait_reason + goroutine.header.len() + goroutine.arguments.len();
+    48 + texts + labels + waits
 }
 
 fn probe_table_bytes(table: &ProbeTable) -> usize {

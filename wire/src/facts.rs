@@ -162,6 +162,21 @@ pub struct Goroutine {
     pub is_system: bool,
     /// pprof labels.
     pub labels: Vec<(String, String)>,
+    /// Empty: it waits for nothing, or a gap says why that is not known.
+    pub waits: Vec<Wait>,
+}
+
+/// One thing that a goroutine waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Wait {
+    /// `chan receive`, `mutex`, `net read`.
+    pub kind: String,
+    /// It goes on when any one of several comes true, of which this is one.
+    pub any: bool,
+    /// Of the channel, of the lock.
+    pub address: Option<u64>,
+    /// A JSON object; empty: nothing more is known.
+    pub detail: String,
 }
 
 /// What a probe captures in a function. One that names no expressions takes what each function has, and stands here once

@@ -76,8 +76,11 @@ pub const NAME_BYTES_MAX: usize = 16 << 10;
 /// Bytes of any other text of a fact: a path, a version, a reason.
 pub const FACT_TEXT_BYTES_MAX: usize = 64 << 10;
 
-/// Bytes of all of a goroutine's texts together: its header, its arguments, its labels.
+/// Bytes of all of a goroutine's texts together: its header, its arguments, its labels, what it waits for.
 pub const GOROUTINE_TEXT_BYTES_MAX: usize = 2 << 20;
+
+/// Things that one goroutine waits for: cases of a select. A node leaves out those above that, and says so in a gap.
+pub const WAITS_PER_GOROUTINE_MAX: usize = 1_024;
 
 /// Bytes of a goroutine's arguments; a node leaves out the lines above that, and says so in a gap.
 pub const ARGUMENTS_BYTES_MAX: usize = 1 << 20;

@@ -182,6 +182,12 @@ fn batch() {
         on_cpu: false,
         is_system: true,
         labels: vec![("key".into(), "wert ä".into())],
+        waits: vec![Wait {
+            kind: "chan receive".into(),
+            any: false,
+            address: Some(0xc000_0120_60),
+            detail: r#"{"length":0,"capacity":3}"#.into(),
+        }],
     };
     let cell = |value| Cell { type_id: Some(0), value, address: Some(0xc0_0001_2345), gap: None };
     let probe_row = ProbeRow {

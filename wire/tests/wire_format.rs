@@ -199,6 +199,7 @@ fn largest() -> ProcessFacts {
         on_cpu: true,
         is_system: true,
         labels: Vec::new(),
+        waits: Vec::new(),
     };
     let name = || text(NAME_BYTES_MAX);
     let probe_table = ProbeTable {

@@ -200,6 +200,31 @@ pub const ABOUT: &[About] = &[
         example: "select coalesce(wait_reason, status) as state, count(*) as goroutines from goroutines group by 1 order by 2 desc",
     },
     About {
+        name: "waits",
+        question: "What does each goroutine wait for?",
+        columns: &[
+            ("goroutine_id", "the goroutine that waits"),
+            (
+                "ordinal",
+                "0 for the first; a select has a row for each of its cases, but for those of nil channels",
+            ),
+            (
+                "kind",
+                "chan receive, chan send, select, mutex, rwmutex read, rwmutex write, waitgroup, cond, once, semaphore, sleep, net read, net write, net accept, net connect, syscall, gc, other",
+            ),
+            ("any", "1: it goes on when any one of its rows comes true"),
+            (
+                "address",
+                "of the channel, of the lock and so on, in its process; NULL: there is none, or gaps says why not",
+            ),
+            (
+                "detail",
+                "JSON: length and capacity of a channel, direction of a select's case; state of a lock; fd and deadline_unix_ns of a file; until_unix_ns of a sleep; name, number and arguments of a system call; Go's reason for all others; NULL: not known",
+            ),
+        ],
+        example: "select w.kind, hex(w.address) as address, count(*) as waiters, max(w.detail) as detail from waits w where w.kind in ('mutex', 'rwmutex read', 'rwmutex write') group by w.kind, w.address order by waiters desc limit 20",
+    },
+    About {
         name: "goroutine_values",
         question: "What did the probes capture, value by value? (for reading, the tables probe_<name> are easier: a column for each expression)",
         columns: &[

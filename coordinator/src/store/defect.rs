@@ -6,7 +6,7 @@ use stillframe_wire::limits::{
     CELL_VALUE_BYTES_MAX, COLUMN_NAME_BYTES_MAX, FACT_TEXT_BYTES_MAX, FRAMES_PER_STACK_MAX,
     GOROUTINE_TEXT_BYTES_MAX, GOROUTINES_PER_PROCESS_MAX, NAME_BYTES_MAX, PROBE_COLUMNS_MAX,
     PROBE_NAME_BYTES_MAX, PROBE_ROW_TEXT_BYTES_MAX, PROBE_ROWS_PER_PROCESS_MAX, PROBE_TABLES_PER_PROCESS_MAX,
-    PROBE_TEXT_BYTES_PER_PROCESS_MAX, STACKS_PER_PROCESS_MAX, TABLE_ITEMS_MAX,
+    PROBE_TEXT_BYTES_PER_PROCESS_MAX, STACKS_PER_PROCESS_MAX, TABLE_ITEMS_MAX, WAITS_PER_GOROUTINE_MAX,
 };
 
 use super::cells::is_json;
@@ -80,7 +80,13 @@ pub(super) fn goroutine(goroutine: &Goroutine) -> Result<(), Defect> {
     within("a status", goroutine.status.len(), FACT_TEXT_BYTES_MAX)?;
     within("a wait reason", goroutine.wait_reason.as_ref().map_or(0, String::len), FACT_TEXT_BYTES_MAX)?;
     let labels: usize = goroutine.labels.iter().map(|(key, value)| key.len() + value.len()).sum();
-    let texts = goroutine.header.len() + goroutine.arguments.len() + labels;
+    at_most(
+        "things that a goroutine waits for",
+        goroutine.waits.len() as u64,
+        WAITS_PER_GOROUTINE_MAX as u64,
+    )?;
+    let waits: usize = goroutine.waits.iter().map(|wait| wait.kind.len() + wait.detail.len()).sum();
+    let texts = goroutine.header.len() + goroutine.arguments.len() + labels + waits;
     within("a goroutine's text", texts, GOROUTINE_TEXT_BYTES_MAX)
 }
 

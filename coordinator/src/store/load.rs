@@ -360,6 +360,7 @@ impl ProcessLoad {
                  is_system, labels, header, arguments)
              values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
+        let mut insert_wait = database.prepare("insert into waits values (?, ?, ?, ?, ?, ?)")?;
         for goroutine in goroutines {
             defect::goroutine(goroutine)?;
             let stack = goroutine.stack;
@@ -397,6 +398,12 @@ impl ProcessLoad {
                 (!arguments.is_empty()).then_some(arguments),
             ];
             database.insert(&mut insert, row)?;
+            for (wait, ordinal) in goroutine.waits.iter().zip(0i64..) {
+                let address = wait.address.map(u64::cast_signed);
+                let detail = (!wait.detail.is_empty()).then_some(&wait.detail);
+                let row = params![tables.goroutines, ordinal, wait.kind, wait.any, address, detail];
+                database.insert(&mut insert_wait, row)?;
+            }
         }
         Ok(())
     }

@@ -124,6 +124,16 @@ create table goroutines (
     arguments                    text
 );
 
+create table waits (
+    goroutine_id integer not null references goroutines,
+    ordinal      integer not null,
+    kind         text not null,
+    "any"        integer not null,
+    address      integer,
+    detail       text,
+    primary key (goroutine_id, ordinal)
+) without rowid;
+
 create table goroutine_values (
     goroutine_id integer not null references goroutines,
     depth        integer not null,

@@ -45,6 +45,7 @@ impl Tables {
         values::cut(database, &self.probes, mark.goroutines)?;
         for (delete, last) in [
             ("delete from gaps where gap_id > ?", mark.gaps),
+            ("delete from waits where goroutine_id > ?", mark.goroutines),
             ("delete from goroutines where goroutine_id > ?", mark.goroutines),
             ("delete from stack_frames where stack_id > ?", mark.stacks),
             ("delete from stacks where stack_id > ?", mark.stacks),

@@ -127,6 +127,7 @@ pub fn goroutine(pid: u32, index: u64, goroutines: u64, stacks: u32) -> Goroutin
         thread_id: (!waits).then_some(pid + 1),
         on_cpu: !waits,
         is_system,
+        waits: Vec::new(),
         labels: if index == 1 { vec![("request".into(), "a \"b\"".into())] } else { Vec::new() },
     }
 }

@@ -350,6 +350,7 @@ fn copy_ahead<'a>(
     let checking = || began.elapsed() < COPY_MAX + CHECK_MAX && !memory.is_gone();
     let mut copy = Precopy::take(runtime, memory, &copying)?;
     copy.check(memory, &checking);
+    copy.look_up_waits(runtime, memory, &copying);
     if let Some(probing) = probing {
         copy.warm(runtime, memory, probing, &copying);
     }

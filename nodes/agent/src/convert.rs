@@ -8,9 +8,10 @@ use stillframe_target::freeze::Pause;
 use stillframe_wire::facts::{
     Completeness, Frame, Function, Gap, GoStatement, Goroutine, PauseWindow, ProcessFacts, Stack,
 };
-use stillframe_wire::limits::ARGUMENTS_BYTES_MAX;
+use stillframe_wire::limits::{ARGUMENTS_BYTES_MAX, WAITS_PER_GOROUTINE_MAX};
 
 use crate::values;
+use crate::waits::{self, Clocks};
 
 /// What is known of a process beside its goroutines.
 pub(crate) struct About {
@@ -66,7 +67,9 @@ pub(crate) fn process(
             ),
         });
     }
-    let mut converted: Vec<Goroutine> = goroutines.goroutines.into_iter().map(goroutine).collect();
+    let clocks = Clocks::of(about.pause.as_ref());
+    let of_goroutine = |of| goroutine(of, clocks, &mut gaps);
+    let mut converted: Vec<Goroutine> = goroutines.goroutines.into_iter().map(of_goroutine).collect();
     gaps.extend(converted.iter_mut().filter_map(bound_arguments));
     // A gap in one goroutine is a row of its own; the process is partial when it is not known what is missing.
     let of_process = gaps.iter().find(|g| g.goid.is_none() || g.reason == "budget");
@@ -159,7 +162,12 @@ fn bound_arguments(goroutine: &mut Goroutine) -> Option<Gap> {
     })
 }
 
-fn goroutine(goroutine: decode::Goroutine) -> Goroutine {
+fn goroutine(goroutine: decode::Goroutine, clocks: Clocks, gaps: &mut Vec<Gap>) -> Goroutine {
+    if goroutine.waits.len() > WAITS_PER_GOROUTINE_MAX {
+        let reason = format!("cases of its select above {WAITS_PER_GOROUTINE_MAX} are left out");
+        gaps.push(Gap { goid: Some(goroutine.goid), what: "wait".to_owned(), reason });
+    }
+    let waits = goroutine.waits.into_iter().take(WAITS_PER_GOROUTINE_MAX);
     Goroutine {
         goid: goroutine.goid,
         status: goroutine.status.name().to_owned(),
@@ -174,6 +182,7 @@ fn goroutine(goroutine: decode::Goroutine) -> Goroutine {
         on_cpu: goroutine.on_cpu,
         is_system: goroutine.is_system,
         labels: goroutine.labels,
+        waits: waits.map(|wait| waits::wait(wait, clocks)).collect(),
     }
 }
 
@@ -198,6 +207,7 @@ mod tests {
             on_cpu: false,
             is_system: false,
             labels: Vec::new(),
+            waits: Vec::new(),
         };
         assert_eq!(bound_arguments(&mut goroutine), None);
         goroutine.arguments.push_str(&line.repeat(3));

@@ -32,5 +32,6 @@ mod error;
 mod ordered_probes;
 mod scrub;
 mod values;
+mod waits;
 
 pub use error::{CaptureError, ExitClass};

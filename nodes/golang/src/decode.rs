@@ -23,6 +23,7 @@ use crate::thread::{Registers, Thread};
 use crate::traceback::{Header, is_shown, is_system};
 use crate::unwind::{FRAMES_MAX, PhysicalFrame, Stack, StackBytes, Stop, frame_pointers_agree, unwind};
 use crate::version::FunctionKind;
+use crate::waits::{Wait, Waits};
 
 /// Frames of all different stacks of one process, inlined ones included.
 const PROCESS_FRAMES_MAX: usize = 32 << 20;
@@ -92,6 +93,7 @@ pub struct Goroutine {
     pub on_cpu: bool,
     pub is_system: bool,
     pub labels: Vec<(String, String)>,
+    pub waits: Vec<Wait>,
 }
 
 /// Something that is missing.
@@ -186,6 +188,7 @@ struct Decoder<'a> {
     image: &'a Image,
     /// As [`Gathered::receiving`].
     receiving: HashMap<u64, Rc<[Range]>>,
+    waits: Waits<'a>,
     threads: &'a [Thread],
     now: Option<i64>,
     cut: bool,
@@ -235,6 +238,7 @@ impl<'a> Decoder<'a> {
             steps: Steps::new(&runtime.functions),
             image,
             receiving: HashMap::new(),
+            waits: Waits::new(runtime, image),
             threads,
             now,
             cut,
@@ -305,6 +309,7 @@ impl<'a> Decoder<'a> {
             self.miss(Some(g.goid), "creator", reason);
         }
         let start_function = start.map(|f| self.function(&f));
+        let waits = self.waits(g, stack, registers.filter(|_| current.is_some()));
         self.goroutines.push(Goroutine {
             goid: g.goid,
             status: g.status,
@@ -319,7 +324,19 @@ impl<'a> Decoder<'a> {
             on_cpu: g.status == Status::Running && current.is_some(),
             is_system: start.is_some_and(|f| is_system(&runtime.functions, &f, g, self.running_finalizer)),
             labels: labels.iter().map(|(key, value)| (lossy(key), lossy(value))).collect(),
+            waits,
         });
+    }
+
+    fn waits(&mut self, g: &GRecord, stack: u32, registers: Option<&Registers>) -> Vec<Wait> {
+        let functions = &self.functions.values;
+        let frames = self.stacks[stack as usize].frames.iter();
+        let names = frames.map(|frame| functions[frame.function as usize].name.as_str());
+        self.waits.of(g, names, registers).unwrap_or_else(|why| {
+            let why = if self.cut { "budget" } else { why };
+            self.miss(Some(g.goid), "wait", why.to_owned());
+            Vec::new()
+        })
     }
 
     fn labels(&mut self, g: &GRecord) -> Vec<Label> {

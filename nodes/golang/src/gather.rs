@@ -18,6 +18,7 @@ use crate::runtime::Runtime;
 use crate::start::{Running, lowest_stack_pointer, stack_pointer, start};
 use crate::thread::Thread;
 use crate::unwind::StackBytes;
+use crate::waits::{self, WINDOW_BYTES, Waiting};
 
 /// Goroutines, dead ones included, of one process.
 pub const GOROUTINES_MAX: u64 = 16 << 20;
@@ -145,6 +146,21 @@ fn gather_into(
     let mut stacks: Vec<Range> = alive().filter(|g| !on_thread(g)).filter_map(stack_of).collect();
     stacks.sort_unstable();
     let of_others = gatherer.rounds(stacks);
+
+    if let Some(precopy) = precopy {
+        gatherer.rounds(precopy.waits.clone());
+    }
+    let window = |range: Range, bytes: &[u8]| (range, bytes[..bytes.len().min(WINDOW_BYTES)].to_vec());
+    let windows = gatherer.read(of_others.clone()).map(|(range, bytes)| window(range, bytes));
+    let windows: HashMap<Range, Vec<u8>> = windows.collect();
+    let waiting = |g: &GRecord| {
+        let range = stack_of(g).filter(|_| g.sched_g == g.address)?;
+        let skip = usize::try_from(g.sched_sp.checked_sub(range.address)?).ok()?;
+        Some(Waiting { g: g.clone(), stack: windows.get(&range)?.get(skip..)? })
+    };
+    let waiting: Vec<Waiting<'_>> =
+        alive().filter(|g| g.status == Status::Waiting).filter_map(waiting).collect();
+    waits::read(runtime, gatherer, &waiting);
 
     let (mut labels, mut bubbles) = (HashSet::new(), HashSet::new());
     alive().for_each(|g| {

@@ -92,6 +92,8 @@ mirror! {
         tracking_seq: "trackingSeq",
         gc_assist_bytes: "gcAssistBytes",
     } where {
+        // Up to 1.22.
+        timer: "timer",
         // 1.23 and later.
         sleep_when: "sleepWhen",
         // 1.24.
@@ -129,7 +131,22 @@ mirror! {
 
 mirror! {
     /// A goroutine in a queue of waiters (runtime/runtime2.go).
-    Sudog = "runtime.sudog" { elem: "elem", waitlink: "waitlink", c: "c" }
+    Sudog = "runtime.sudog" { g: "g", next: "next", elem: "elem", waitlink: "waitlink", c: "c" }
+}
+
+mirror! {
+    /// Who waits for a `sync.Cond` (runtime/sema.go).
+    NotifyList = "runtime.notifyList" { head: "head" }
+}
+
+mirror! {
+    /// What the runtime's network poller knows of a file descriptor (runtime/netpoll.go).
+    PollDesc = "runtime.pollDesc" { fd: "fd", rg: "rg", wg: "wg", rd: "rd", wd: "wd", this: "self" }
+}
+
+mirror! {
+    /// A timer (runtime/time.go).
+    Timer = "runtime.timer" { when: "when" }
 }
 
 mirror! {
@@ -157,6 +174,8 @@ mirror! {
         elemsize: "elemsize",
         closed: "closed",
         recvx: "recvx",
+        recvq: "recvq",
+        sendq: "sendq",
     } where {
         // 1.23 and later.
         timer: "timer",
@@ -165,6 +184,8 @@ mirror! {
 
 // @go size runtime.hchan.{qcount,dataqsiz,buf,recvx} = 8
 // @go size runtime.hchan.timer = none (..1.22), 8 (1.23..)
+// @go size runtime.hchan.{recvq,sendq} = 16
+// @go offset runtime.waitq.first = 0
 // @go size runtime.hchan.elemsize = 2
 // @go size runtime.hchan.closed = 4
 
@@ -180,6 +201,9 @@ pub(crate) struct Layouts {
     pub(crate) module_data: ModuleData,
     pub(crate) sudog: Sudog,
     pub(crate) channel: Channel,
+    pub(crate) notify_list: NotifyList,
+    pub(crate) poll_desc: PollDesc,
+    pub(crate) timer: Timer,
     /// `synctestBubble.id`.
     //
     // @go size runtime.synctestBubble.id = none (..1.24), 8 (1.25..)
@@ -192,7 +216,7 @@ pub(crate) struct Layouts {
 
 impl Layouts {
     /// Names of the types whose layout is needed.
-    pub(crate) const TYPES: [&str; 9] = [
+    pub(crate) const TYPES: [&str; 12] = [
         "runtime.g",
         "runtime.m",
         "runtime.gobuf",
@@ -200,6 +224,9 @@ impl Layouts {
         "runtime.moduledata",
         "runtime.sudog",
         "runtime.hchan",
+        "runtime.notifyList",
+        "runtime.pollDesc",
+        "runtime.timer",
         "runtime.synctestBubble",
         "runtime.synctestGroup",
     ];
@@ -217,6 +244,9 @@ impl Layouts {
             module_data: ModuleData::load(structures)?,
             sudog: Sudog::load(structures)?,
             channel: Channel::load(structures)?,
+            notify_list: NotifyList::load(structures)?,
+            poll_desc: PollDesc::load(structures)?,
+            timer: Timer::load(structures)?,
             bubble_id: field("runtime.synctestBubble", "id"),
             sync_group_root: field("runtime.synctestGroup", "root"),
         })

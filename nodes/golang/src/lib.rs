@@ -38,6 +38,7 @@ mod unwind;
 mod validation;
 mod variables;
 mod wait_reasons;
+pub mod waits;
 
 pub mod build;
 pub mod build_info;

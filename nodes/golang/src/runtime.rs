@@ -9,6 +9,7 @@ use crate::executable::Architecture;
 use crate::libraries::{GoLibrary, go_libraries};
 use crate::memory::{Memory, Unreadable};
 use crate::modules::{Functions, Plugins};
+use crate::records::GRecord;
 use crate::validation::{check_goroutines, check_threads};
 use crate::wait_reasons;
 
@@ -105,6 +106,11 @@ impl<'b> Runtime<'b> {
 
     pub(crate) fn address(&self, of_file: u64) -> u64 {
         of_file.wrapping_add(self.bias)
+    }
+
+    /// As Go names it; empty where it is not known.
+    pub(crate) fn wait_reason(&self, g: &GRecord) -> &str {
+        self.wait_reasons.get(usize::from(g.wait_reason)).map_or("", String::as_str)
     }
 
     /// A program counter as an offset from the start of the Go text.

@@ -278,6 +278,7 @@ fn facts(number: CaptureNumber, goroutines: u64, program: &str, probes: &str) ->
         on_cpu: false,
         is_system: false,
         labels: Vec::new(),
+        waits: Vec::new(),
     };
     ProcessFacts {
         pid: 1,

@@ -56,16 +56,26 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn wait()(
+        (kind, detail) in (text(), text()),
+        (any, address) in any::<(bool, Option<u64>)>(),
+    ) -> Wait {
+        Wait { kind, any, address, detail }
+    }
+}
+
+prop_compose! {
     fn goroutine()(
         (status, wait_reason, header, arguments) in (text(), option::of(text()), text(), text()),
         (goid, stack, on_cpu, is_system) in any::<(u64, u32, bool, bool)>(),
         (parent_goid, created_by, start_function, thread_id) in
             any::<(Option<u64>, Option<u32>, Option<u32>, Option<u32>)>(),
         labels in vec((text(), text()), 0..3),
+        waits in vec(wait(), 0..3),
     ) -> Goroutine {
         Goroutine {
             goid, status, wait_reason, header, stack, arguments, parent_goid, created_by, start_function,
-            thread_id, on_cpu, is_system, labels,
+            thread_id, on_cpu, is_system, labels, waits,
         }
     }
 }

@@ -36,6 +36,7 @@ use crate::records::{GRecord, MRecord};
 use crate::runtime::Runtime;
 use crate::start::{lowest_saved, start};
 use crate::unwind::StackBytes;
+use crate::waits::{self, Waiting};
 
 use known::Known;
 use outline::Outline;
@@ -49,6 +50,8 @@ const RECORDS_BYTES_MAX: usize = 1 << 30;
 const SLOTS_BYTES_MAX: usize = 512 << 20;
 /// Of the stacks of goroutines that are not parked, and thrown away: they only say what it is good to have looked up.
 const OTHERS_BYTES_MAX: usize = 64 << 20;
+/// Of records of what goroutines wait for.
+const WAITS_BYTES_MAX: usize = 512 << 20;
 /// Records of threads that are looked for.
 const THREADS_MAX: usize = 1024;
 /// How often the records are read at least, after the stacks and before the freeze.
@@ -77,6 +80,8 @@ pub struct Precopy<'a> {
     stacks: Vec<Round>,
     /// Of goroutines that are receiving.
     slots: Slots,
+    /// What has to be read in the freeze to tell what these goroutines wait for.
+    pub(crate) waits: Vec<Range>,
     /// How often the records were read since the stacks were.
     checks: u32,
     /// The records are of the freeze.
@@ -109,6 +114,7 @@ impl<'a> Precopy<'a> {
             places,
             stacks,
             slots,
+            waits: Vec::new(),
             checks: 0,
             verified: false,
         };
@@ -181,6 +187,16 @@ impl<'a> Precopy<'a> {
                 self.places[number].stack = whole.then_some((round as u32, range as u32));
             }
         }
+    }
+
+    /// Looks up where the records are of what goroutines wait for.
+    pub fn look_up_waits(&mut self, runtime: &Runtime<'_>, memory: &dyn Memory, go_on: &dyn Fn() -> bool) {
+        let waiting: Vec<Waiting<'_>> = self.standing(runtime, |_| true).map(|(_, s)| s.into()).collect();
+        let mut gatherer = Gatherer::new(memory, go_on).at_most(WAITS_BYTES_MAX);
+        waits::read(runtime, &mut gatherer, &waiting);
+        self.waits = gatherer.rounds.into_iter().flat_map(|round| round.ranges).collect();
+        self.waits.sort_unstable();
+        self.waits.dedup();
     }
 
     /// Looks up what is where goroutines stand, and notes whose frames probes are about. Does as much as there is time for.

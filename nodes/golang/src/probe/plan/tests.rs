@@ -107,6 +107,8 @@ impl Rest {
             elemsize: 24,
             closed: 28,
             recvx: 40,
+            recvq: 56,
+            sendq: 72,
             timer: None,
         };
         let facts =

@@ -1,0 +1,3 @@
+module stillframe.test/waits
+
+go 1.21
