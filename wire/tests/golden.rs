@@ -185,7 +185,7 @@ fn batch() {
         waits: vec![Wait {
             kind: "chan receive".into(),
             any: false,
-            address: Some(0xc000_0120_60),
+            address: Some(0xc0_0001_2060),
             detail: r#"{"length":0,"capacity":3}"#.into(),
         }],
     };

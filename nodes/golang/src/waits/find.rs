@@ -1,6 +1,6 @@
 //! What goroutines wait for, found in the copy of a process's memory. Pure.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
@@ -20,8 +20,8 @@ use crate::waits::{Channel, Detail, Wait};
 
 /// Of one goroutine: a select has at most this many cases (runtime/select.go, `selectgo`).
 const CASES_MAX: usize = 1 << 16;
-/// Goroutines that wait for one channel or condition.
-const QUEUE_MAX: usize = 16 << 20;
+/// Records of all queues and selects together that are looked at; a whole process has one for each of its goroutines.
+const RECORDS_MAX: usize = 64 << 20;
 
 /// What one goroutine waits for; or why that is not known.
 pub(crate) type Found = Result<Vec<Wait>, &'static str>;
@@ -41,6 +41,7 @@ pub(crate) struct Waits<'a> {
     listed: RefCell<FxHashMap<u64, u64>>,
     lists: RefCell<FxHashMap<u64, ()>>,
     offsets: RefCell<FxHashMap<u8, Offsets>>,
+    records: Cell<usize>,
 }
 
 impl<'a> Waits<'a> {
@@ -53,6 +54,7 @@ impl<'a> Waits<'a> {
             listed: RefCell::default(),
             lists: RefCell::default(),
             offsets: RefCell::default(),
+            records: Cell::new(0),
         }
     }
 
@@ -120,7 +122,11 @@ impl<'a> Waits<'a> {
         }
     }
 
+    /// `None`, too, when so many were looked at that they cannot be those of a process.
     fn sudog(&self, address: u64) -> Option<Sudog> {
+        let seen = self.records.get() + 1;
+        self.records.set(seen);
+        (seen <= RECORDS_MAX).then_some(())?;
         let layouts = &self.runtime.build.layouts;
         Sudog::parse(self.image.slice(address, layouts.sudog.size).ok()?, layouts, self.runtime.build.minor)
     }
@@ -190,8 +196,8 @@ impl<'a> Waits<'a> {
     /// Along `next`, for as long as `go_on` says yes.
     fn walk(&self, first: u64, go_on: impl Fn(u64, &Sudog) -> bool) {
         let mut next = first;
-        for _ in 0..QUEUE_MAX {
-            let Some(sudog) = Some(next).filter(|&at| at != 0).and_then(|at| self.sudog(at)) else { break };
+        while next != 0 {
+            let Some(sudog) = self.sudog(next) else { break };
             if !go_on(next, &sudog) {
                 break;
             }

@@ -172,3 +172,56 @@ pub(super) fn of_reason(reason: &str) -> Kind {
         || matches!(plain, "wait for GC cycle" | "force gc");
     if collects { Kind::Collector } else { Kind::Other }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner_of(reason: &str, names: &[&str]) -> (Kind, u64) {
+        let owner = owner(reason, names.iter().copied());
+        (owner.kind, owner.semaphore_at)
+    }
+
+    #[test]
+    fn who_has_parked_it_tells_what_a_semaphore_is_of() {
+        let lock = ["runtime.gopark", "runtime.semacquire1", "internal/sync.runtime_SemacquireMutex"];
+        let of_lock = |callers: &[&str]| {
+            let names = [&lock[..], &["internal/sync.(*Mutex).lockSlow", "sync.(*Mutex).Lock"], callers];
+            owner_of("sync.Mutex.Lock", &names.concat())
+        };
+        assert_eq!(of_lock(&["main.work"]), (Kind::Mutex, 4));
+        assert_eq!(of_lock(&["sync.(*Once).doSlow", "sync.(*Once).Do", "main.work"]), (Kind::Once, 8));
+        assert_eq!(of_lock(&["sync.(*RWMutex).Lock", "main.work"]), (Kind::WriteLock, 4));
+        // It is not at the lock of the `Once` that it waits.
+        assert_eq!(of_lock(&["main.open", "sync.(*Once).doSlow"]), (Kind::Mutex, 4));
+        let acquire = ["runtime.gopark", "sync.runtime_Semacquire", "sync.(*WaitGroup).Wait"];
+        assert_eq!(owner_of("semacquire", &acquire), (Kind::WaitGroup, 8));
+        let of_file =
+            ["runtime.gopark", "internal/poll.runtime_Semacquire", "internal/poll.(*fdMutex).rwlock"];
+        assert_eq!(owner_of("semacquire", &of_file), (Kind::Semaphore, 0));
+        assert_eq!(owner_of("sync.WaitGroup.Wait", &[]), (Kind::WaitGroup, 8));
+    }
+
+    #[test]
+    fn what_go_adds_in_parentheses_changes_no_kind() {
+        assert_eq!(Queue::of("select (durable)"), Queue::Channels);
+        assert_eq!(Queue::of("chan receive (synctest)"), Queue::Channels);
+        assert_eq!(Queue::of("GC worker (idle)"), Queue::None);
+        assert_eq!(of_reason("GC worker (idle)"), Kind::Collector);
+        assert_eq!(of_reason("force gc (idle)"), Kind::Collector);
+        assert_eq!(of_reason("finalizer wait"), Kind::Other);
+    }
+
+    #[test]
+    fn who_has_parked_it_tells_what_a_file_is_waited_for() {
+        let of = |writes, callers: &[&str]| {
+            let poll = ["runtime.gopark", "runtime.netpollblock", "internal/poll.runtime_pollWait"];
+            let names = [&poll[..], &["internal/poll.(*pollDesc).wait"], callers].concat();
+            of_file(writes, names.into_iter())
+        };
+        assert_eq!(of(false, &["internal/poll.(*FD).Accept", "net.(*netFD).accept"]), Kind::NetAccept);
+        assert_eq!(of(true, &["internal/poll.(*FD).WaitWrite", "net.(*netFD).connect"]), Kind::NetConnect);
+        assert_eq!(of(true, &["internal/poll.(*FD).Write", "net.(*netFD).Write"]), Kind::NetWrite);
+        assert_eq!(of(false, &["internal/poll.(*FD).Read", "os.(*File).Read"]), Kind::NetRead);
+    }
+}

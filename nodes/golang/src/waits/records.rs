@@ -151,3 +151,39 @@ pub(super) fn counts(bytes: &[u8]) -> Option<(i32, u32)> {
     // From Go 1.25 on the uppermost bit of the waiters says that it is of a bubble (testing/synctest).
     Some((((state >> 32) as u32).cast_signed(), state as u32 & 0x7fff_ffff))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: [i32; 6]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn readers_are_those_that_hold_the_lock() {
+        const MAX: i32 = 1 << 30;
+        assert_eq!(readers(&words([0, 0, 0, 0, 3, 0])), Some((3, false)));
+        // Two hold it, a writer waits for them, and a third reader waits behind that.
+        assert_eq!(readers(&words([1, 0, 0, 0, 3 - MAX, 2])), Some((2, true)));
+        // A writer holds it.
+        assert_eq!(readers(&words([1, 0, 0, 0, 1 - MAX, 0])), Some((0, true)));
+        // No lock at all.
+        assert_eq!(readers(&words([0, 0, 0, 0, 0, 0])[..20]), None);
+        assert_eq!(readers(&words([0, 0, 0, 0, i32::MIN, 0])), None);
+        assert_eq!(readers(&words([0, 0, 0, 0, -MAX, -1])), None);
+    }
+
+    #[test]
+    fn a_wait_group_has_a_counter_and_waiters() {
+        let state = (7u64 << 32 | 0x8000_0002).to_le_bytes();
+        assert_eq!(counts(&state), Some((7, 2)));
+        assert_eq!(counts(&state[..7]), None);
+    }
+
+    #[test]
+    fn a_mutex_is_one_word() {
+        let state = MutexState(17);
+        assert_eq!((state.is_locked(), state.is_starving(), state.waiters()), (true, false, 2));
+    }
+}
