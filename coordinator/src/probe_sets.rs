@@ -2,8 +2,8 @@
 
 use stillframe_node::probe_sets;
 pub use stillframe_node::probe_sets::{
-    AddedColumn, DerivedTable, Endpoint, Link, LinkEnd, Outline, Pattern, ProgramRule, SetError, SetErrors,
-    Sql, TextPlace, is_name, outline,
+    AddedColumn, DerivedTable, Described, Endpoint, EnvironmentFits, Link, LinkEnd, Outline, Pattern,
+    ProgramRule, SetError, SetErrors, Sql, TextPlace, Undecided, first_rule, is_name, outline,
 };
 
 use crate::store;

@@ -214,6 +214,7 @@ fn batch() {
         pause: Some(pause()),
         completeness: Completeness::Failed,
         reason: Some("why".into()),
+        environment: EnvironmentFits::Rules(vec![1, 300]),
         files: vec!["/src/main.go".into()],
         functions: vec![Function {
             name: "main.main".into(),

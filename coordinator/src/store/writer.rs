@@ -160,6 +160,9 @@ impl SnapshotWriter {
         let ended = load.end(&self.database, &mut self.tables);
         let (head, summary) = self.guard_load(ended)?;
         self.load = None;
+        if let Some(undecided) = programs::undecided(&self.set.programs, &head) {
+            self.insert_gap(host, Some(self.processes.len() as i64 + 1), "program", &undecided.to_string())?;
+        }
         let of_host = self.host_mut(host)?;
         of_host.count(summary.state == "complete");
         let clock = of_host.clock;

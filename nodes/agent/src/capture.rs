@@ -139,6 +139,7 @@ impl Captures {
         let budget = options.max_pause.unwrap_or_else(default);
         let expected = thread_records(&runtime, target.memory());
         let probes = Probes::parse(&options.probes, policy)?;
+        let environment = probes.environment(&target, policy);
         let program = convert::program(&exe);
         let order = probes.order(&program, policy);
         let mut probing = Probing::new(&runtime, &order);
@@ -177,6 +178,7 @@ impl Captures {
             cmdline: scrub::command_line(&process.cmdline),
             threads: threads.len() as u32,
             pause: Some(pause),
+            environment,
         };
         Ok(convert::process(about, &build, goroutines, captured))
     }
@@ -283,6 +285,7 @@ impl Captures {
             cmdline: String::new(),
             threads: file.threads().len() as u32,
             pause: file.pause(),
+            environment: probes.environment_of_core(),
         };
         let captured = probing.map(Probing::finish).unwrap_or_default();
         Ok(convert::process(about, &build, goroutines, captured))

@@ -3,10 +3,11 @@
 use stillframe_golang::build::Build;
 use stillframe_golang::decode::{self, Goroutines};
 use stillframe_golang::package::{Distribution, of_function};
+use stillframe_golang::probe::set::EnvironmentFits;
 use stillframe_golang::probing::Captured;
 use stillframe_target::freeze::Pause;
 use stillframe_wire::facts::{
-    Completeness, Frame, Function, Gap, GoStatement, Goroutine, PauseWindow, ProcessFacts, Stack,
+    self, Completeness, Frame, Function, Gap, GoStatement, Goroutine, PauseWindow, ProcessFacts, Stack,
 };
 use stillframe_wire::limits::ARGUMENTS_BYTES_MAX;
 
@@ -22,6 +23,7 @@ pub(crate) struct About {
     pub(crate) cmdline: String,
     pub(crate) threads: u32,
     pub(crate) pause: Option<Pause>,
+    pub(crate) environment: EnvironmentFits,
 }
 
 pub(crate) fn process(
@@ -89,6 +91,7 @@ pub(crate) fn process(
         pause: about.pause.map(pause),
         completeness: if reason.is_some() { Completeness::Partial } else { Completeness::Complete },
         reason,
+        environment: environment(about.environment),
         files,
         functions,
         stacks: goroutines.stacks.into_iter().map(stack).collect(),
@@ -98,6 +101,14 @@ pub(crate) fn process(
         probe_tables: values.tables,
         probe_rows: values.rows,
         gaps,
+    }
+}
+
+fn environment(environment: EnvironmentFits) -> facts::EnvironmentFits {
+    match environment {
+        EnvironmentFits::NotAsked => facts::EnvironmentFits::NotAsked,
+        EnvironmentFits::Rules(numbers) => facts::EnvironmentFits::Rules(numbers),
+        EnvironmentFits::Unknown(why) => facts::EnvironmentFits::Unknown(why),
     }
 }
 

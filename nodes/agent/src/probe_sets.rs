@@ -7,8 +7,8 @@ pub use stillframe_golang::probe::is_name;
 pub use stillframe_golang::probe::pattern::Pattern;
 use stillframe_golang::probe::set::Column;
 pub use stillframe_golang::probe::set::{
-    AddedColumn, DerivedTable, Endpoint, Link, LinkEnd, Probe, ProgramRule, SetError, SetErrors, Sql,
-    TextPlace,
+    AddedColumn, DerivedTable, Described, Endpoint, EnvironmentFits, Link, LinkEnd, Probe, ProgramRule,
+    SetError, SetErrors, Sql, TextPlace, Undecided, first_rule,
 };
 
 /// A probe, and the names of its expressions; none: it takes what each function has.

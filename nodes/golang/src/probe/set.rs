@@ -19,11 +19,15 @@ use super::problem::{Problem, Span, nearest};
 use super::toml_reader::{Section, Text, TomlReader};
 
 mod derived;
+mod environment;
+mod program_match;
 mod program_rule;
 mod type_rule;
 
 pub use super::toml_reader::TextPlace;
 pub use derived::{AddedColumn, BLOCKED_BY, DerivedTable, Endpoint, Link, LinkEnd, Sql};
+pub use environment::{EnvironmentFits, names_a_secret};
+pub use program_match::{Described, Undecided, first_rule};
 pub use program_rule::ProgramRule;
 pub use type_rule::TypeRule;
 

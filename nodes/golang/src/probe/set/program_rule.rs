@@ -8,13 +8,14 @@ use super::super::expression::Kind;
 use super::super::pattern::{Pattern, Subject};
 use super::super::problem::{Problem, Span};
 use super::super::toml_reader::{Section, Text, TextPlace, TomlReader};
+use super::environment;
 use super::{Column, Probe, ProbeSet, Way, expression, pattern};
 
 /// Every process has it on its main goroutine's stack.
 const FUNCTION: &str = "runtime.main";
 const COLUMN: &str = "instance";
 const KEYS: [&str; 4] = ["name", "match", "environment", "instance"];
-const MATCH_KEYS: [&str; 3] = ["exe", "cmdline", "container"];
+const MATCH_KEYS: [&str; 4] = ["exe", "cmdline", "container", "env"];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramRule {
@@ -25,11 +26,13 @@ pub struct ProgramRule {
     /// Its arguments, with spaces between them.
     pub cmdline: Option<Pattern>,
     pub container: Option<Pattern>,
+    /// Variables that it was started with, and what they hold.
+    pub env: Vec<(String, Pattern)>,
     pub environment: Option<String>,
     /// The variable of a package that holds the process's own name.
     instance: Option<(Way, String)>,
     /// From 1 on.
-    number: usize,
+    pub number: u32,
     /// Where the section begins.
     pub place: TextPlace,
 }
@@ -59,10 +62,10 @@ impl ProgramRule {
 
 pub(super) fn rules<'a>(reader: &mut TomlReader<'a>, sections: Vec<Section<'a>>) -> Vec<ProgramRule> {
     let numbered = sections.iter().enumerate();
-    numbered.filter_map(|(index, section)| rule(reader, section, index + 1)).collect()
+    numbered.filter_map(|(index, section)| rule(reader, section, index as u32 + 1)).collect()
 }
 
-fn rule<'a>(reader: &mut TomlReader<'a>, section: &Section<'a>, number: usize) -> Option<ProgramRule> {
+fn rule<'a>(reader: &mut TomlReader<'a>, section: &Section<'a>, number: u32) -> Option<ProgramRule> {
     reader.check_keys(&section.label, section.table, &KEYS);
     let place = reader.place_at(section.span.start);
     let word =
@@ -72,8 +75,8 @@ fn rule<'a>(reader: &mut TomlReader<'a>, section: &Section<'a>, number: usize) -
         Some(text) => Some((instance(reader, section, text)?, format!("instance_{number}"))),
         None => None,
     };
-    let mut rule =
-        ProgramRule { name, exe: None, cmdline: None, container: None, environment, instance, number, place };
+    let (exe, cmdline, container, env) = (None, None, None, Vec::new());
+    let mut rule = ProgramRule { name, exe, cmdline, container, env, environment, instance, number, place };
     match section.table.get("match").map(Spanned::get_ref) {
         None => {}
         Some(DeValue::Table(table)) => read_match(reader, section, table, &mut rule)?,
@@ -99,16 +102,6 @@ fn read_match<'a>(
     rule: &mut ProgramRule,
 ) -> Option<()> {
     let label = format!("{}.match", section.label);
-    if let Some((key, _)) = table.iter().find(|(key, _)| key.get_ref() == "env") {
-        let help = "tell the programs apart by exe, cmdline or container";
-        reader.error(
-            key.span().start,
-            &label,
-            "what processes have in their environment is not looked at yet",
-            help,
-        );
-        return None;
-    }
     reader.check_keys(&label, table, &MATCH_KEYS);
     let part = Section { label: label.clone(), span: section.span.clone(), table };
     let mut of = |key: &str| match reader.optional_text(&part, key) {
@@ -118,6 +111,9 @@ fn read_match<'a>(
     rule.exe = of("exe")?;
     rule.cmdline = of("cmdline")?;
     rule.container = of("container")?;
+    if let Some(value) = table.get("env") {
+        rule.env = environment::variables(reader, &format!("{label}.env"), value)?;
+    }
     Some(())
 }
 
@@ -147,6 +143,7 @@ pub(super) fn clashes(reader: &mut TomlReader<'_>, set: &ProbeSet) {
             other.number < rule.number
                 && (text(&other.exe), text(&other.cmdline), text(&other.container))
                     == (text(&rule.exe), text(&rule.cmdline), text(&rule.container))
+                && other.env == rule.env
         });
         if let Some((name, _)) = rule.instance()
             && let Some(other) = set.probes.iter().find(|probe| probe.name == name && !probe.is_quiet)

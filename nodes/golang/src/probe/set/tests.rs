@@ -63,7 +63,7 @@ fn mistakes_are_placed_and_have_a_remedy() {
         ("[[type]]\nmatch = 'x'\n", 1, 1, "a list of 1 to 64 fields", "Customer.Name"),
         ("[[type]]\nmatch = 'x'\ncapture = ['a[0]']\n", 3, 13, "no field of a struct", "Customer.Name"),
         ("[[program]]\nmatch = { exe = '*' }\n", 1, 1, "says nothing", "a name"),
-        ("[[program]]\nname = 'a'\nmatch = { env = {} }\n", 3, 11, "not looked at yet", "cmdline"),
+        ("[[program]]\nname = 'a'\nmatch = { env = {} }\n", 3, 17, "1 to 16 variables", "REGION"),
         ("[[program]]\ninstance = 'nodeName'\n", 2, 13, "a variable of a package", "shop/orders.nodeName"),
         (
             "[[program]]\nname = 'a'\nmatch = { exe = 'x' }\n[[program]]\nname = 'b'\nmatch = { exe = 'x' }\n",
