@@ -12,8 +12,8 @@ use super::defect::{self, Defect};
 use super::file::Database;
 use super::interner::Interned;
 use super::order::{HostKey, ProcessSummary, WriteError};
-use super::programs;
 use super::rows::{NamedFrame, labels_json, stack_text, user_function_id};
+use super::sets;
 use super::tables::{Tables, Watermark};
 use super::values::{Goroutines, ValueLoad};
 use crate::traceback::function_name_for_print;
@@ -501,7 +501,7 @@ impl ProcessLoad {
                 pause.map(|window| window.frozen_ns),
                 state,
                 head.reason,
-                programs::environment_rules(&head.environment),
+                sets::program::environment_rules(&head.environment),
             ],
         )
     }

@@ -113,7 +113,7 @@ fn environment(environment: EnvironmentFits) -> facts::EnvironmentFits {
 }
 
 /// An executable's file name.
-pub(crate) fn program(exe: &str) -> String {
+pub fn program(exe: &str) -> String {
     let exe = exe.strip_suffix(" (deleted)").unwrap_or(exe);
     exe.rsplit('/').next().unwrap_or(exe).to_owned()
 }

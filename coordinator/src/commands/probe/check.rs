@@ -1,15 +1,14 @@
 //! `stillframe probe check`: a probe set against a program.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
 use stillframe_node::probes::{Checked, CheckedExpression, CheckedFunction, CheckedProbe, ProbeSet};
-use stillframe_wire::limits::PROBES_BYTES_MAX;
 
 use super::super::output::{self, Column};
+use super::super::probe_files::{self, Joined, Part};
 use super::super::{Class, Done, Failure};
 use super::{Program, count, missing_json, place, unreadable, why};
 use crate::probe_sets::{self, SetErrors};
@@ -34,15 +33,14 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
-    let name =
-        if is_stdin(&arguments.file) { "stdin".to_owned() } else { arguments.file.display().to_string() };
-    let text = read(&arguments.file, &name)?;
+    let name = probe_files::name(&arguments.file);
+    let (Joined { text, parts }, kept) = probe_files::read_with_files(&arguments.file)?;
     let wrong = |errors: SetErrors| {
         let help = "correct the probe set; docs and examples: stillframe probe --help";
-        Failure::new(Class::Usage, format!("{name}: {errors}"), help)
+        Failure::new(Class::Usage, probe_files::lines(&errors, &parts), help)
     };
     let set = ProbeSet::parse(&text).map_err(wrong)?;
-    probe_sets::check(&text).map_err(wrong)?;
+    probe_sets::check_alone(&text).map_err(wrong)?;
     let inspected = arguments.program.open()?;
     let availability = inspected.availability().ok_or_else(|| unreadable(&inspected))?;
     let without = availability.without_debug_info().map(ToString::to_string);
@@ -52,6 +50,7 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
         let probes: Vec<_> = checked.probes.iter().map(probe_json).collect();
         let document = json!({
             "file": name,
+            "not_looked_at": kept,
             "program": inspected.program,
             "without_debug_info": without,
             "good": checked.is_good(),
@@ -60,9 +59,15 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
         output::write_json(&mut out, &document)?;
     } else {
         for probe in &checked.probes {
-            write_probe(&mut out, &name, probe)?;
+            write_probe(&mut out, &parts, probe)?;
         }
         out.flush()?;
+        for name in &kept {
+            output::say(&format!(
+                "the set {name} is kept by a coordinator, and was not looked at: `stillframe probe pull {} | stillframe probe check -`",
+                name.replace('@', " ")
+            ));
+        }
         if let Some(without) = without {
             output::say(&format!(
                 "{}: {}",
@@ -86,47 +91,22 @@ fn is_whole(checked: &Checked) -> bool {
         .all(|e| e.places.available > 0 || e.mistake.is_some())
 }
 
-fn is_stdin(file: &Path) -> bool {
-    file == Path::new("-")
-}
-
-fn read(file: &Path, name: &str) -> Result<String, Failure> {
-    let opened: io::Result<Box<dyn Read>> = if is_stdin(file) {
-        Ok(Box::new(io::stdin()))
-    } else {
-        File::open(file).map(|file| Box::new(file) as _)
-    };
-    let mut text = String::new();
-    let read = opened.and_then(|file| file.take(PROBES_BYTES_MAX as u64 + 1).read_to_string(&mut text));
-    match read {
-        Ok(length) if length > PROBES_BYTES_MAX => {
-            let message =
-                format!("{name}: longer than the {PROBES_BYTES_MAX} bytes that a probe set may have");
-            Err(Failure::new(Class::Usage, message, "split it into several sets"))
-        }
-        Ok(_) => Ok(text),
-        Err(error) => {
-            let message = format!("{name}: the probe set cannot be read: {error}");
-            Err(Failure::new(Class::BadFile, message, "name a readable text file in UTF-8, or - for stdin"))
-        }
-    }
-}
-
-fn write_probe(out: &mut impl Write, file: &str, probe: &CheckedProbe) -> io::Result<()> {
+fn write_probe(out: &mut impl Write, parts: &[Part], probe: &CheckedProbe) -> io::Result<()> {
     let pattern = output::printable(&probe.pattern).into_owned();
     writeln!(out, "probe {}: {pattern}", probe.name)?;
     if let Some(why) = &probe.not_here {
         return writeln!(out, "  not applied: {}", output::printable(why));
     }
     if probe.functions.is_empty() {
-        writeln!(out, "  {file}:{}:{}: no function of the program fits", probe.line, probe.column)?;
+        let place = probe_files::place(probe.line, parts);
+        writeln!(out, "  {place}:{}: no function of the program fits", probe.column)?;
         for suggestion in &probe.suggestions {
             writeln!(out, "    there is {}", output::printable(suggestion))?;
         }
         return Ok(());
     }
     for function in &probe.functions {
-        write_function(out, file, function)?;
+        write_function(out, parts, function)?;
     }
     if probe.left_out > 0 {
         let more = output::count(probe.left_out as u64, "function");
@@ -135,7 +115,7 @@ fn write_probe(out: &mut impl Write, file: &str, probe: &CheckedProbe) -> io::Re
     Ok(())
 }
 
-fn write_function(out: &mut impl Write, file: &str, function: &CheckedFunction) -> io::Result<()> {
+fn write_function(out: &mut impl Write, parts: &[Part], function: &CheckedFunction) -> io::Result<()> {
     let calls = match function.sites {
         0 => "it calls nothing: met only where it runs itself or was preempted".to_owned(),
         sites => format!("can stand at {}", output::count(sites as u64, "call")),
@@ -162,21 +142,21 @@ fn write_function(out: &mut impl Write, file: &str, function: &CheckedFunction) 
         Column::text("elsewhere"),
     ];
     let mut table = Vec::new();
-    output::write_table(&mut table, &columns, function.expressions.iter().map(|e| to_row(file, e)))?;
+    output::write_table(&mut table, &columns, function.expressions.iter().map(|e| to_row(parts, e)))?;
     for line in String::from_utf8_lossy(&table).lines() {
         writeln!(out, "    {line}")?;
     }
     Ok(())
 }
 
-fn to_row(file: &str, expression: &CheckedExpression) -> Vec<String> {
+fn to_row(parts: &[Part], expression: &CheckedExpression) -> Vec<String> {
     let type_name = expression.type_name.clone().unwrap_or_else(|| "-".to_owned());
     let (there, note) = match &expression.mistake {
         Some(mistake) => {
             let meant = mistake.nearest.as_ref().map(|nearest| format!("; did you mean {nearest}?"));
             let note = format!(
-                "{file}:{}:{}: {}{}",
-                mistake.line,
+                "{}:{}: {}{}",
+                probe_files::place(mistake.line, parts),
                 mistake.column,
                 mistake.message,
                 meant.unwrap_or_default()

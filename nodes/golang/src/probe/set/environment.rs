@@ -31,6 +31,15 @@ impl EnvironmentFits {
         rules.iter().any(|rule| !rule.env.is_empty())
     }
 
+    /// Whether it fits a rule, or why that is not known.
+    pub fn fits(&self, rule: &ProgramRule) -> Result<bool, String> {
+        match self {
+            EnvironmentFits::Rules(numbers) => Ok(numbers.contains(&rule.number)),
+            EnvironmentFits::NotAsked => Err("it was not looked at".to_owned()),
+            EnvironmentFits::Unknown(why) => Err(why.clone()),
+        }
+    }
+
     /// `bytes`: as in `/proc/PID/environ`: `NAME=value`, each with a zero byte behind it.
     pub fn of(rules: &[ProgramRule], bytes: &[u8]) -> EnvironmentFits {
         let asking = rules.iter().filter(|rule| !rule.env.is_empty());

@@ -1,7 +1,7 @@
 //! Which of the `[[program]]` rules is the one of a process: the same answer on its host and where the snapshot is kept.
 
 use super::super::pattern::Pattern;
-use super::{EnvironmentFits, ProgramRule};
+use super::ProgramRule;
 
 /// What rules are about.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +10,6 @@ pub struct Described<'a> {
     /// Without secrets: as the snapshot has it.
     pub cmdline: Option<&'a str>,
     pub container: Option<&'a str>,
-    pub environment: &'a EnvironmentFits,
 }
 
 /// It cannot be told whether a rule fits, nor so which is the first that does.
@@ -24,10 +23,11 @@ pub struct Undecided {
     pub why: String,
 }
 
-/// The first rule that fits.
+/// The first rule that fits. `environment`: whether that of the process fits a rule, or why it is not known.
 pub fn first_rule<'a>(
     rules: &'a [ProgramRule],
     process: &Described<'_>,
+    environment: impl Fn(&ProgramRule) -> Result<bool, String>,
 ) -> Result<Option<&'a ProgramRule>, Undecided> {
     for rule in rules {
         let fits = |pattern: &Option<Pattern>, text: Option<&str>| match (pattern, text) {
@@ -41,23 +41,17 @@ pub fn first_rule<'a>(
         if !is_it {
             continue;
         }
-        if rule.env.is_empty() {
+        let number = rule.number;
+        if rule.env.is_empty() || environment(rule).map_err(|why| Undecided { number, why })? {
             return Ok(Some(rule));
         }
-        let why = match process.environment {
-            EnvironmentFits::Rules(numbers) if numbers.contains(&rule.number) => return Ok(Some(rule)),
-            EnvironmentFits::Rules(_) => continue,
-            EnvironmentFits::NotAsked => "it was not looked at",
-            EnvironmentFits::Unknown(why) => why,
-        };
-        return Err(Undecided { number: rule.number, why: why.to_owned() });
     }
     Ok(None)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::ProbeSet;
+    use super::super::{EnvironmentFits, ProbeSet};
     use super::*;
 
     #[test]
@@ -68,8 +62,9 @@ mod tests {
         );
         let rules = rules.unwrap().programs;
         let first = |exe, environment: &EnvironmentFits| {
-            let process = Described { exe, cmdline: None, container: None, environment };
-            first_rule(&rules, &process).map(|rule| rule.and_then(|rule| rule.name.clone()))
+            let process = Described { exe, cmdline: None, container: None };
+            first_rule(&rules, &process, |rule| environment.fits(rule))
+                .map(|rule| rule.and_then(|rule| rule.name.clone()))
         };
         let shop = Some("/usr/bin/shop");
         let named = |name: &str| Ok(Some(name.to_owned()));
