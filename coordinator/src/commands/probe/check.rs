@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use stillframe_node::probes::{Checked, CheckedExpression, CheckedFunction, CheckedProbe, ProbeSet};
+use stillframe_node::probes::{
+    Checked, CheckedExpression, CheckedFunction, CheckedProbe, CheckedTypeRule, Mistake, ProbeSet,
+};
 
 use super::super::output::{self, Column};
 use super::super::probe_files::{self, Joined, Part};
@@ -48,6 +50,7 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
     let mut out = output::stdout();
     if json {
         let probes: Vec<_> = checked.probes.iter().map(probe_json).collect();
+        let types: Vec<_> = checked.types.iter().map(type_rule_json).collect();
         let document = json!({
             "file": name,
             "not_looked_at": kept,
@@ -55,11 +58,15 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
             "without_debug_info": without,
             "good": checked.is_good(),
             "probes": probes,
+            "types": types,
         });
         output::write_json(&mut out, &document)?;
     } else {
         for probe in &checked.probes {
             write_probe(&mut out, &parts, probe)?;
+        }
+        for rule in &checked.types {
+            write_type_rule(&mut out, &parts, rule, without.is_none())?;
         }
         out.flush()?;
         for name in &kept {
@@ -115,6 +122,46 @@ fn write_probe(out: &mut impl Write, parts: &[Part], probe: &CheckedProbe) -> io
     Ok(())
 }
 
+fn write_type_rule(
+    out: &mut impl Write,
+    parts: &[Part],
+    rule: &CheckedTypeRule,
+    has_types: bool,
+) -> io::Result<()> {
+    writeln!(out, "type {}", output::printable(&rule.pattern))?;
+    if rule.types.is_empty() && has_types {
+        let place = probe_files::place(rule.line, parts);
+        writeln!(out, "  {place}:{}: no struct of the program fits", rule.column)?;
+        for suggestion in &rule.suggestions {
+            writeln!(out, "    there is {}", output::printable(suggestion))?;
+        }
+    }
+    for of in &rule.types {
+        writeln!(out, "  {}", output::printable(&of.name))?;
+        let columns = [Column::text("part"), Column::text("type"), Column::text("")];
+        let rows = of.parts.iter().map(|part| {
+            let note = part.mistake.as_ref().map_or(String::new(), |mistake| told(mistake, parts));
+            vec![part.text.clone(), part.type_name.clone().unwrap_or_else(|| "-".to_owned()), note]
+        });
+        let mut table = Vec::new();
+        output::write_table(&mut table, &columns, rows)?;
+        for line in String::from_utf8_lossy(&table).lines() {
+            writeln!(out, "    {line}")?;
+        }
+    }
+    if rule.left_out > 0 {
+        let more = output::count(rule.left_out as u64, "type");
+        writeln!(out, "  {more} more were not looked into; a narrower pattern means fewer")?;
+    }
+    Ok(())
+}
+
+fn told(mistake: &Mistake, parts: &[Part]) -> String {
+    let meant = mistake.nearest.as_ref().map(|nearest| format!("; did you mean {nearest}?"));
+    let place = probe_files::place(mistake.line, parts);
+    format!("{place}:{}: {}{}", mistake.column, mistake.message, meant.unwrap_or_default())
+}
+
 fn write_function(out: &mut impl Write, parts: &[Part], function: &CheckedFunction) -> io::Result<()> {
     let calls = match function.sites {
         0 => "it calls nothing: met only where it runs itself or was preempted".to_owned(),
@@ -153,14 +200,7 @@ fn to_row(parts: &[Part], expression: &CheckedExpression) -> Vec<String> {
     let type_name = expression.type_name.clone().unwrap_or_else(|| "-".to_owned());
     let (there, note) = match &expression.mistake {
         Some(mistake) => {
-            let meant = mistake.nearest.as_ref().map(|nearest| format!("; did you mean {nearest}?"));
-            let note = format!(
-                "{}:{}: {}{}",
-                probe_files::place(mistake.line, parts),
-                mistake.column,
-                mistake.message,
-                meant.unwrap_or_default()
-            );
+            let note = told(mistake, parts);
             ("-".to_owned(), note)
         }
         None => (count(&expression.places), why(&expression.places)),
@@ -181,6 +221,41 @@ fn probe_json(probe: &CheckedProbe) -> serde_json::Value {
     })
 }
 
+fn type_rule_json(rule: &CheckedTypeRule) -> serde_json::Value {
+    let types: Vec<_> = rule
+        .types
+        .iter()
+        .map(|of| {
+            let parts: Vec<_> = of
+                .parts
+                .iter()
+                .map(|part| {
+                    let mistake = part.mistake.as_ref().map(mistake_json);
+                    json!({ "part": part.text, "type": part.type_name, "mistake": mistake })
+                })
+                .collect();
+            json!({ "name": of.name, "parts": parts })
+        })
+        .collect();
+    json!({
+        "pattern": rule.pattern,
+        "line": rule.line,
+        "column": rule.column,
+        "left_out": rule.left_out,
+        "suggestions": rule.suggestions,
+        "types": types,
+    })
+}
+
+fn mistake_json(mistake: &Mistake) -> serde_json::Value {
+    json!({
+        "line": mistake.line,
+        "column": mistake.column,
+        "message": mistake.message,
+        "nearest": mistake.nearest,
+    })
+}
+
 fn function_json(function: &CheckedFunction) -> serde_json::Value {
     json!({
         "name": function.name,
@@ -193,14 +268,7 @@ fn function_json(function: &CheckedFunction) -> serde_json::Value {
 }
 
 fn expression_json(expression: &CheckedExpression) -> serde_json::Value {
-    let mistake = expression.mistake.as_ref().map(|mistake| {
-        json!({
-            "line": mistake.line,
-            "column": mistake.column,
-            "message": mistake.message,
-            "nearest": mistake.nearest,
-        })
-    });
+    let mistake = expression.mistake.as_ref().map(mistake_json);
     json!({
         "column": expression.column,
         "expression": expression.text,

@@ -31,7 +31,7 @@ pub use environment::{EnvironmentFits, names_a_secret};
 pub use part::SetPart;
 pub use program_match::{Described, Undecided, first_rule};
 pub use program_rule::{ProgramRule, StoredName};
-pub use type_rule::TypeRule;
+pub use type_rule::{TypeRule, VALUE};
 
 /// Sections of this version.
 const SECTIONS: [&str; 9] =
