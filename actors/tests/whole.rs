@@ -23,7 +23,8 @@ use stillframe_actors::writer::state::{Done, Event as WriterEvent};
 use stillframe_actors::{coordinator, local, node};
 use stillframe_wire::batch::{Batch, batches};
 use stillframe_wire::facts::{
-    Cell, CellValue, Completeness, Goroutine, HostFacts, PauseWindow, ProbeRow, ProbeTable, ProcessFacts,
+    Cell, CellValue, Completeness, EnvironmentFits, Goroutine, HostFacts, PauseWindow, ProbeRow, ProbeTable,
+    ProcessFacts,
 };
 use stillframe_wire::message::{FailureClass, InstanceId, OrderId, ReadyTarget, Refusal, Selector};
 use tokio::sync::mpsc;
@@ -71,6 +72,7 @@ fn facts(pid: u32, goroutines: u64, probes: &str) -> ProcessFacts {
         arch: "amd64".into(),
         threads: 1,
         pause: Some(PauseWindow::default()),
+        environment: EnvironmentFits::NotAsked,
         completeness: Completeness::Complete,
         reason: None,
         files: vec!["/src/main.go".into()],

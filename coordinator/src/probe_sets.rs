@@ -2,8 +2,9 @@
 
 use stillframe_node::probe_sets;
 pub use stillframe_node::probe_sets::{
-    AddedColumn, DerivedTable, Endpoint, Link, LinkEnd, Outline, Pattern, ProgramRule, SetError, SetErrors,
-    Sql, TextPlace, is_name, outline,
+    AddedColumn, DerivedTable, Described, Endpoint, EnvironmentFits, Link, LinkEnd, Outline, Pattern,
+    ProgramRule, SetError, SetErrors, Sql, StoredName, TextPlace, Undecided, first_rule, is_name, listed,
+    nearest, outline, program_of,
 };
 
 use crate::store;
@@ -16,6 +17,12 @@ pub fn tables(text: &str) -> Result<Vec<PlannedTable>, SetErrors> {
 
 /// The same; the SQL is prepared against tables without rows, so that its mistakes are told as well.
 pub fn check(text: &str) -> Result<Vec<PlannedTable>, SetErrors> {
+    let absent = outline(text)?.absent_sets;
+    if absent.is_empty() { check_alone(text) } else { Err(SetErrors(absent)) }
+}
+
+/// The same for a text that need not have the sets which its rules name.
+pub fn check_alone(text: &str) -> Result<Vec<PlannedTable>, SetErrors> {
     let outline = outline(text)?;
     let planned = planned(&outline);
     match store::check_set(&outline, &planned) {

@@ -271,7 +271,12 @@ fn apply_adds_what_a_set_makes_or_changes_nothing() {
             ":2:10: column a.b: there is no table probe_a",
         ),
         ("[[tabel]]\nname = 'a'\n", &[], 2, ":1:3: tabel: unknown section; did you mean [[table]]?"),
-        ("[[redact]]\nfield = '**.Token'\n", &[], 2, "it has no [[column]], [[table]] or [[link]]"),
+        (
+            "[[redact]]\nfield = '**.Token'\n",
+            &[],
+            2,
+            "it has no [[program]], [[column]], [[endpoint]], [[table]] or [[link]]",
+        ),
         (
             &format!("[[table]]\nname = 'a'\nsql = '{endless}'\n"),
             &["--timeout", "100ms"],

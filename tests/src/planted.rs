@@ -1,6 +1,8 @@
 //! A small captured process, made up, for tests of the tests: each plants an error in it and sees that it is found.
 
-use stillframe_wire::facts::{Completeness, Frame, Function, GoStatement, Goroutine, ProcessFacts, Stack};
+use stillframe_wire::facts::{
+    Completeness, EnvironmentFits, Frame, Function, GoStatement, Goroutine, ProcessFacts, Stack,
+};
 
 /// What Go says of the one goroutine of [`process`] with `GOTRACEBACK=system`.
 pub const TEXT: &str = "goroutine 7 gp=0xc000002380 m=nil [chan receive]:\n\
@@ -41,6 +43,7 @@ pub fn process() -> ProcessFacts {
         arch: "amd64".into(),
         threads: 1,
         pause: None,
+        environment: EnvironmentFits::NotAsked,
         completeness: Completeness::Complete,
         reason: None,
         files: ["/go/src/runtime/proc.go", "/src/main.go", "/go/src/runtime/asm_amd64.s"]

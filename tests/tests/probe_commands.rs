@@ -210,7 +210,7 @@ fn sets_with_mistakes_and_other_files_are_refused() {
         (
             wrong.path.to_string_lossy().into_owned(),
             2,
-            "line 3, column 1: probe a.funktion: unknown key funktion",
+            "set.toml:3:1: probe a.funktion: unknown key funktion",
         ),
         ("/nowhere/set.toml".to_owned(), 8, "/nowhere/set.toml"),
     ] {

@@ -7,8 +7,8 @@
 use bincode::{Decode, Encode};
 
 use crate::facts::{
-    Completeness, Function, Gap, GoStatement, Goroutine, PauseWindow, ProbeRow, ProbeTable, ProcessFacts,
-    Stack,
+    Completeness, EnvironmentFits, Function, Gap, GoStatement, Goroutine, PauseWindow, ProbeRow, ProbeTable,
+    ProcessFacts, Stack,
 };
 use crate::limits::BATCH_BYTES_TARGET;
 
@@ -61,6 +61,7 @@ pub struct ProcessHead {
     pub pause: Option<PauseWindow>,
     pub completeness: Completeness,
     pub reason: Option<String>,
+    pub environment: EnvironmentFits,
 }
 
 impl Counts {
@@ -98,6 +99,7 @@ pub fn batches(facts: ProcessFacts) -> impl Iterator<Item = Batch> {
         pause: facts.pause,
         completeness: facts.completeness,
         reason: facts.reason,
+        environment: facts.environment,
     };
     let counts = Counts {
         files: facts.files.len() as u64,

@@ -82,6 +82,7 @@ pub struct ProcessFacts {
     pub completeness: Completeness,
     /// Why it is not complete.
     pub reason: Option<String>,
+    pub environment: EnvironmentFits,
     pub files: Vec<String>,
     pub functions: Vec<Function>,
     pub stacks: Vec<Stack>,
@@ -92,6 +93,18 @@ pub struct ProcessFacts {
     pub probe_tables: Vec<ProbeTable>,
     pub probe_rows: Vec<ProbeRow>,
     pub gaps: Vec<Gap>,
+}
+
+/// What its environment says of the `[[program]]` rules of the order. What is in it stays on its host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub enum EnvironmentFits {
+    /// No rule asks for it.
+    #[default]
+    NotAsked,
+    /// The numbers, from 1 on, of the rules whose variables it has.
+    Rules(Vec<u32>),
+    /// Why it is not known.
+    Unknown(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]

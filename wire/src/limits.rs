@@ -100,6 +100,9 @@ pub const COLUMN_NAME_BYTES_MAX: usize = 1_024;
 /// Frames of one process that probes have matched.
 pub const PROBE_ROWS_PER_PROCESS_MAX: u64 = 4 << 20;
 
+/// `[[program]]` rules that a process's environment may fit.
+pub const ENVIRONMENT_RULES_MAX: usize = 64;
+
 /// Bytes of one captured value; a node cuts it, and says so in the cell's gap.
 pub const CELL_VALUE_BYTES_MAX: usize = 256 << 10;
 

@@ -220,6 +220,7 @@ fn batch() {
         pause: Some(pause()),
         completeness: Completeness::Failed,
         reason: Some("why".into()),
+        environment: EnvironmentFits::Rules(vec![1, 300]),
         files: vec!["/src/main.go".into()],
         functions: vec![Function {
             name: "main.main".into(),

@@ -42,8 +42,9 @@ fn reassemble(all: impl IntoIterator<Item = Batch>) -> ProcessFacts {
     let mut all = all.into_iter();
     let Some(Batch::Process(head)) = all.next() else { panic!("no head") };
     let ProcessHead { pid, ns_pid, started_unix_ns, program, container_id, exe, cmdline, .. } = head.clone();
-    let ProcessHead { build_id, go_version, main_module, arch, threads, pause, completeness, reason, .. } =
-        head;
+    let ProcessHead { build_id, go_version, main_module, arch, threads, pause, completeness, .. } =
+        head.clone();
+    let ProcessHead { reason, environment, .. } = head;
     let mut facts = ProcessFacts {
         pid,
         ns_pid,
@@ -60,6 +61,7 @@ fn reassemble(all: impl IntoIterator<Item = Batch>) -> ProcessFacts {
         pause,
         completeness,
         reason,
+        environment,
         files: Vec::new(),
         functions: Vec::new(),
         stacks: Vec::new(),
@@ -228,6 +230,7 @@ fn largest() -> ProcessFacts {
         pause: Some(far),
         completeness: Completeness::Partial,
         reason: Some(fact()),
+        environment: EnvironmentFits::Unknown(fact()),
         files: vec![name()],
         functions: vec![Function {
             name: name(),

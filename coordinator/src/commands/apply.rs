@@ -1,7 +1,7 @@
 //! `stillframe apply`: what a probe set makes by SQL, for a snapshot taken earlier.
 //!
-//! JSON: `{"file", "bytes", "made": [{"kind": "column" | "table" | "link", "table", "name", "rows", "replaced"}],
-//! "not_captured": [the probes of which the snapshot has no table]}`.
+//! JSON: `{"file", "bytes", "made": [{"kind": "program" | "column" | "endpoint" | "table" | "link", "table", "name", "rows",
+//! "replaced"}], "not_captured": [the probes of which the snapshot has no table], "unnamed": [what program rules could not do]}`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,17 @@ use serde_json::json;
 use super::failure::of_read;
 use super::interrupt::Interrupt;
 use super::output::{self, Column};
-use super::probe_files::Part;
+use super::probe_files::{Joined, Part};
 use super::{Class, Done, Failure, probe_files, snapshot};
+use crate::probe_sets;
 use crate::store::apply::{self, Applied, ApplyError};
 
-/// Add columns, tables and links of a probe set to a snapshot taken earlier.
+/// Add names of processes, columns, endpoints, tables and links of a probe set to a snapshot taken earlier.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Nothing is captured: of the set, [[column]], [[table]] and [[link]] are used. The snapshot is copied, and replaced when all
-of it is there; otherwise it stays as it was. What an earlier set has added under the same names is replaced.
+Nothing is captured: of the set, [[program]], [[column]], [[endpoint]], [[table]] and [[link]] are used. The snapshot is copied, and
+replaced when all of it is there; otherwise it stays as it was. What an earlier set has added under the same names is replaced, and
+so is what processes are called to which a [[program]] rule of the set fits.
 A set's SQL only reads, and only the snapshot. The table derivations says what was added.
 
 Examples:
@@ -39,9 +41,17 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
-    let (set, part) = probe_files::read_set(&arguments.set)?;
-    if set.columns.is_empty() && set.tables.is_empty() && set.links.is_empty() {
-        let message = format!("{}: it has no [[column]], [[table]] or [[link]]", part.name);
+    let (Joined { text, parts }, kept) = probe_files::read_with_files(&arguments.set)?;
+    let wrong = |errors| {
+        let message = probe_files::lines(&errors, &parts);
+        Failure::new(Class::Usage, message, "correct the probe set; nothing was changed")
+    };
+    let set = probe_sets::outline(&text).map_err(wrong)?;
+    let is_empty = set.programs.is_empty() && set.columns.is_empty() && set.endpoints.is_empty();
+    if is_empty && set.tables.is_empty() && set.links.is_empty() {
+        let name = probe_files::name(&arguments.set);
+        let message =
+            format!("{name}: it has no [[program]], [[column]], [[endpoint]], [[table]] or [[link]]");
         let remedy = "probes are captured by `stillframe snapshot --probes`; a snapshot has none afterwards";
         return Err(Failure::new(Class::Usage, message, remedy).into());
     }
@@ -51,11 +61,20 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
     let ready = apply::apply(&arguments.file, &set, arguments.timeout, copying);
     let applied = ready
         .and_then(|ready| interrupt.publish(|| ready.publish()))
-        .map_err(|error| failure(error, &part))?;
+        .map_err(|error| failure(error, &parts))?;
     report(&applied, arguments, json)?;
     if !applied.not_captured.is_empty() {
         let probes = applied.not_captured.join(", ");
         output::say(&format!("not in this snapshot, because they were not captured: the probes {probes}"));
+    }
+    for name in kept {
+        output::say(&format!(
+            "the set {name} is kept by a coordinator, and was not applied: `stillframe probe pull {} | stillframe apply - FILE`",
+            name.replace('@', " ")
+        ));
+    }
+    for what in &applied.unnamed {
+        output::say(&output::printable(what));
     }
     if set.has_redactions {
         output::say("[[redact]] is for captures: nothing was removed from this snapshot");
@@ -63,16 +82,16 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
     Ok(Done::Whole)
 }
 
-fn failure(error: ApplyError, part: &Part) -> anyhow::Error {
+fn failure(error: ApplyError, parts: &[Part]) -> anyhow::Error {
     let (class, message, remedy) = match error {
         ApplyError::Set(errors) => (
             Class::Usage,
-            probe_files::lines(&errors, std::slice::from_ref(part)),
+            probe_files::lines(&errors, parts),
             "correct the probe set; the snapshot is as it was",
         ),
         ApplyError::Limit(errors) => (
             Class::Limit,
-            probe_files::lines(&errors, std::slice::from_ref(part)),
+            probe_files::lines(&errors, parts),
             "have the SQL select less, or allow more with --timeout; the snapshot is as it was",
         ),
         ApplyError::Read(error) => return of_read(error),
@@ -110,6 +129,7 @@ fn report(applied: &Applied, arguments: &Arguments, json: bool) -> anyhow::Resul
             "bytes": applied.bytes,
             "made": made,
             "not_captured": applied.not_captured,
+            "unnamed": applied.unnamed,
         });
         output::write_json(&mut out, &document)?;
         return Ok(());

@@ -55,8 +55,14 @@ pub enum Trouble {
 
 impl From<Trouble> for anyhow::Error {
     fn from(trouble: Trouble) -> anyhow::Error {
-        match trouble {
-            Trouble::Unreachable(failure) | Trouble::Refused(failure) => failure.into(),
+        trouble.failure().into()
+    }
+}
+
+impl Trouble {
+    pub fn failure(self) -> Failure {
+        match self {
+            Trouble::Unreachable(failure) | Trouble::Refused(failure) => failure,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `stillframe probe`: what probes would capture of a program, said before anything is.
 //!
-//! JSON of `check`: `{"file", "program", "without_debug_info": "..." | null, "good", "probes": [{"name", "pattern", "line",
+//! JSON of `check`: `{"file", "not_looked_at", "program", "without_debug_info": "..." | null, "good", "probes": [{"name", "pattern", "line",
 //! "column", "not_here", "left_out", "suggestions", "functions": [{"name", "file", "line", "inlined_into", "sites",
 //! "expressions": [{"column", "expression", "type", "mistake": {"line", "column", "message", "nearest"} | null, "sites",
-//! "available", "in_register", "missing": [{"reason", "sites"}]}]}]}]}`.
+//! "available", "in_register", "missing": [{"reason", "sites"}]}]}]}], "types": [{"pattern", "line", "column", "left_out",
+//! "suggestions", "types": [{"name", "parts": [{"part", "type", "mistake"}]}]}]}`.
 //!
 //! Of `list`: `{"functions": [{"name", "file", "line", "instances", "inlined_into"}], "left_out", "suggestions"}`.
 //!

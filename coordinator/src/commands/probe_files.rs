@@ -10,7 +10,12 @@ use stillframe_wire::limits::PROBES_BYTES_MAX;
 use super::{Class, Failure};
 use crate::api::probe_sets::ProbeSetText;
 use crate::packs::{PACKS, Pack};
-use crate::probe_sets::{self, Outline, SetError, SetErrors};
+use crate::probe_sets::{self, SetError, SetErrors};
+
+mod together;
+
+use together::Together;
+pub use together::{Joined, Keeper};
 
 /// The packs of these names; without names those that are captured by default.
 pub fn packs(names: &[String]) -> Result<Vec<Pack>, Failure> {
@@ -30,49 +35,82 @@ pub fn packs(names: &[String]) -> Result<Vec<Pack>, Failure> {
 }
 
 /// The text of all of them as one probe set; without packs and files it is empty.
-pub fn read(packs: &[Pack], stored: &[ProbeSetText], files: &[PathBuf]) -> Result<String, Failure> {
-    if files.iter().filter(|file| is_stdin(file)).count() > 1 {
-        let message = "--probes - reads stdin, and that is read once";
-        return Err(Failure::new(Class::Usage, message, "name a file, or give all probes on stdin"));
-    }
-    let mut all = String::new();
-    let mut parts = Vec::new();
+pub fn read(
+    packs: &[Pack],
+    stored: &[ProbeSetText],
+    files: &[PathBuf],
+    keeper: Keeper<'_>,
+) -> Result<String, Failure> {
+    let mut together = Together::default();
     for pack in packs {
-        let name = format!("pack {}", pack.name);
-        parts.push(Part { name, first_line: 1 + all.matches('\n').count() });
-        all.push_str(pack.text);
+        together.pack(pack)?;
     }
     for set in stored {
-        let name = format!("set {} version {}", set.entry.name, set.entry.version);
-        parts.push(Part { name, first_line: 1 + all.matches('\n').count() });
-        all.push_str(&set.text);
-        if !set.text.ends_with('\n') {
-            all.push('\n');
-        }
+        together.stored(set)?;
     }
-    for file in files {
-        let part = Part { name: name(file), first_line: 1 + all.matches('\n').count() };
-        let text = read_one(file)?;
-        probe_sets::tables(&text).map_err(|errors| {
-            let part = Part { first_line: 1, ..part.clone() };
-            Failure::new(Class::Usage, lines(&errors, &[part]), "correct the probes; nothing was captured")
-        })?;
-        parts.push(part);
-        all.push_str(&text);
-        if !text.ends_with('\n') {
-            all.push('\n');
-        }
+    for file in expand(files)? {
+        together.file(&file)?;
     }
-    if all.len() > PROBES_BYTES_MAX {
+    let Joined { text, parts } = together.join(Some(keeper))?;
+    if text.len() > PROBES_BYTES_MAX {
         let message =
             format!("all probes together have more than the {PROBES_BYTES_MAX} bytes that an order takes");
         return Err(Failure::new(Class::Usage, message, "order fewer probes at a time"));
     }
     // Each is a set, and all of them need not be: two may have a name in common. SQL of one may need tables of another.
-    probe_sets::check(&all).map_err(|errors| {
-        Failure::new(Class::Usage, lines(&errors, &parts), "correct the probes; nothing was captured")
-    })?;
-    Ok(all)
+    probe_sets::check(&text).map_err(|errors| wrong(&errors, &parts))?;
+    Ok(text)
+}
+
+/// A folder stands for the sets in it, by name.
+fn expand(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    if files.iter().filter(|file| is_stdin(file)).count() > 1 {
+        let message = "--probes - reads stdin, and that is read once";
+        return Err(Failure::new(Class::Usage, message, "name a file, or give all probes on stdin"));
+    }
+    let mut expanded = Vec::new();
+    for file in files {
+        if !file.is_dir() {
+            expanded.push(file.clone());
+            continue;
+        }
+        let unreadable = |error: io::Error| {
+            let message = format!("{}: the folder cannot be read: {error}", name(file));
+            Failure::new(Class::BadFile, message, "name a readable folder of probe sets, or a file")
+        };
+        let mut sets = Vec::new();
+        for entry in file.read_dir().map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            if path.extension().is_some_and(|extension| extension == "toml") && path.is_file() {
+                sets.push(path);
+            }
+        }
+        if sets.is_empty() {
+            let message = format!("{}: there is no probe set in this folder", name(file));
+            return Err(Failure::new(
+                Class::BadFile,
+                message,
+                "probe sets are files whose names end in .toml",
+            ));
+        }
+        sets.sort();
+        expanded.append(&mut sets);
+    }
+    Ok(expanded)
+}
+
+/// The text of one probe set and of those that its rules name as files, for a program that is asked about or a snapshot that
+/// is there already. And the names of those that a coordinator keeps, which are left out.
+pub fn read_with_files(file: &Path) -> Result<(Joined, Vec<String>), Failure> {
+    let mut together = Together::default();
+    together.file(file)?;
+    let joined = together.join(None)?;
+    let kept = together.kept;
+    Ok((joined, kept))
+}
+
+fn wrong(errors: &SetErrors, parts: &[Part]) -> Failure {
+    Failure::new(Class::Usage, lines(errors, parts), "correct the probes; nothing was captured")
 }
 
 /// The text of one probe set, and what to call it.
@@ -88,19 +126,6 @@ pub fn read_text(file: &Path) -> Result<(String, Part), Failure> {
     }
 }
 
-/// One probe set, for what it makes without capturing anything. And what to call it.
-pub fn read_set(file: &Path) -> Result<(Outline, Part), Failure> {
-    let text = read_one(file)?;
-    let part = Part { name: name(file), first_line: 1 };
-    match probe_sets::outline(&text) {
-        Ok(outline) => Ok((outline, part)),
-        Err(errors) => {
-            let message = lines(&errors, &[part]);
-            Err(Failure::new(Class::Usage, message, "correct the probe set; nothing was changed"))
-        }
-    }
-}
-
 /// A file's lines within a text of several.
 #[derive(Clone, Debug)]
 pub struct Part {
@@ -109,13 +134,17 @@ pub struct Part {
     first_line: usize,
 }
 
-/// A line for each mistake.
-pub fn lines(errors: &SetErrors, parts: &[Part]) -> String {
-    let part = |line: usize| parts.iter().rev().find(|part| part.first_line <= line);
-    let place = |line: usize| match part(line) {
+/// `orders.toml:3`
+pub fn place(line: usize, parts: &[Part]) -> String {
+    match parts.iter().rev().find(|part| part.first_line <= line) {
         Some(part) => format!("{}:{}", part.name, line + 1 - part.first_line),
         None => line.to_string(),
-    };
+    }
+}
+
+/// A line for each mistake.
+pub fn lines(errors: &SetErrors, parts: &[Part]) -> String {
+    let place = |line: usize| place(line, parts);
     let line = |error: &SetError| {
         let SetError { line, column, key, message, other_line, help } = error;
         let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
@@ -157,13 +186,18 @@ fn is_stdin(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-fn name(file: &Path) -> String {
+pub fn name(file: &Path) -> String {
     if is_stdin(file) { "stdin".to_owned() } else { file.display().to_string() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe_sets::StoredName;
+
+    fn nobody(name: &StoredName) -> Result<ProbeSetText, Failure> {
+        Err(Failure::new(Class::Usage, format!("there is no {}", name.name), "give a file"))
+    }
 
     const ONE: &str = "[[probe]]\nname = 'one'\nfunction = 'a.B'";
 
@@ -175,17 +209,17 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             path
         };
-        assert_eq!(read(&[], &[], &[]).unwrap(), "");
+        assert_eq!(read(&[], &[], &[], &nobody).unwrap(), "");
         let one = file("one", ONE.as_bytes());
         let two = file("two", b"[[redact]]\nfield = '**.Token'\n");
         assert_eq!(
-            read(&[], &[], &[one.clone(), two]).unwrap(),
+            read(&[], &[], &[one.clone(), two], &nobody).unwrap(),
             format!("{ONE}\n[[redact]]\nfield = '**.Token'\n")
         );
 
         let wrong = file("wrong", b"[[probe]]\nnam = 'a'\nfunction = 'a.B'\n\n[[typo]]\n");
         let failure = |files: &[PathBuf]| {
-            let failure = read(&[], &[], files).unwrap_err();
+            let failure = read(&[], &[], files, &nobody).unwrap_err();
             (failure.class, failure.message.replace(&folder.path().display().to_string(), "."))
         };
         let (class, message) = failure(std::slice::from_ref(&wrong));
@@ -209,7 +243,7 @@ mod tests {
         // SQL of one file over a table of the other, and a mistake in it.
         let column = |sql: &str| format!("[[column]]\ntable = 'one'\nname = 'x'\nsql = '{sql}'\n");
         let good = file("good", column("depth + 1").as_bytes());
-        assert!(read(&[], &[], &[one.clone(), good.clone()]).is_ok());
+        assert!(read(&[], &[], &[one.clone(), good.clone()], &nobody).is_ok());
         assert!(failure(&[good]).1.starts_with("./good:2:10: column one.x: there is no table probe_one"));
         let bad = file("bad", column("depth depht").as_bytes());
         let (_, message) = failure(&[one.clone(), bad]);
@@ -220,7 +254,6 @@ mod tests {
             (class, message.starts_with("./none: the probes cannot be read: ")),
             (Class::BadFile, true)
         );
-        assert_eq!(failure(&[folder.path().to_owned()]).0, Class::BadFile);
         assert!(failure(&[file("binary", b"a\xff")]).1.ends_with("byte 1 is no UTF-8"));
         let long = file("long", &vec![b'#'; PROBES_BYTES_MAX + 1]);
         assert!(failure(&[long]).1.contains("longer than the 262144 bytes"));

@@ -12,6 +12,7 @@ use super::{Class, Done, Failure, clock, local_snapshot, output, probe_files, re
 use crate::api::Selector;
 use crate::api::probe_sets::ProbeSetText;
 use crate::packs;
+use crate::probe_sets::StoredName;
 use crate::store::order::Existing;
 
 /// Take a snapshot: all goroutines of one or more Go processes into one SQLite file.
@@ -61,7 +62,8 @@ pub struct Arguments {
     /// The longest that a process may be stopped: 500us, 50ms, 1s [default: 50ms, more above 50,000 goroutines]
     #[arg(long, value_name = "TIME", value_parser = parse_pause)]
     pub(super) max_pause: Option<Duration>,
-    /// What to capture wherever a function stands on a stack: a file of probes (TOML); - is stdin. May be repeated.
+    /// What to capture wherever a function stands on a stack: a file of probes (TOML), or a folder of them; - is stdin. May
+    /// be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) probes: Vec<PathBuf>,
     /// What to capture of well-known libraries: a pack of `stillframe probe packs`, instead of those that are captured by
@@ -92,12 +94,15 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
             Failure::new(Class::Usage, message, "redirect stdout, or name a file with --output").into()
         );
     }
-    let probes = {
-        let stored = match &arguments.coordinator {
-            Some(url) => stored_sets(&Client::new(url)?, arguments)?,
-            None => Vec::new(),
-        };
-        probe_files::read(&probe_files::packs(&arguments.pack)?, &stored, &arguments.probes)?
+    let packs = probe_files::packs(&arguments.pack)?;
+    let probes = match &arguments.coordinator {
+        Some(url) => {
+            let client = Client::new(url)?;
+            let stored = stored_sets(&client, arguments)?;
+            let keeper = |set: &StoredName| client.named_probe_set(&set.name, set.version.unwrap_or(0));
+            probe_files::read(&packs, &stored, &arguments.probes, &keeper)?
+        }
+        None => probe_files::read(&packs, &[], &arguments.probes, &no_keeper)?,
     };
     match (&arguments.coordinator, &arguments.core) {
         (Some(coordinator), None) => remote_snapshot::run(wanted(coordinator, arguments, probes), json),
@@ -105,15 +110,25 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
     }
 }
 
+fn no_keeper(set: &StoredName) -> Result<ProbeSetText, Failure> {
+    let message = format!("{} is a set that a coordinator keeps, and none is named", set.name);
+    let help = format!("give --coordinator, or name a file: \"{}.toml\"", set.name);
+    Err(Failure::new(Class::Usage, message, help))
+}
+
 /// Those that are named, and those that are added by default.
 fn stored_sets(client: &Client, arguments: &Arguments) -> anyhow::Result<Vec<ProbeSetText>> {
     let mut wanted: Vec<(String, u32)> = Vec::new();
     for text in &arguments.set {
-        let (name, version) = text.split_once('@').unwrap_or((text, "0"));
-        let version = version.parse().map_err(|_| {
-            Failure::new(Class::Usage, format!("{text}: {version} is no version"), "write NAME or NAME@3")
+        let set = StoredName::parse(text).ok_or_else(|| {
+            let message = format!("{text}: neither a set's name nor one with a version");
+            Failure::new(
+                Class::Usage,
+                message,
+                "write --set orders or --set orders@3; a file goes with --probes",
+            )
         })?;
-        wanted.push((name.to_owned(), version));
+        wanted.push((set.name, set.version.unwrap_or(0)));
     }
     if !arguments.no_default_sets {
         let by_default = client.probe_sets()?.sets.into_iter().filter(|set| set.is_default);
@@ -122,7 +137,7 @@ fn stored_sets(client: &Client, arguments: &Arguments) -> anyhow::Result<Vec<Pro
     let mut sets: Vec<ProbeSetText> = Vec::new();
     for (name, version) in wanted {
         if !sets.iter().any(|set| set.entry.name == name) {
-            sets.push(client.probe_set(&name, version)?);
+            sets.push(client.named_probe_set(&name, version)?);
         }
     }
     Ok(sets)

@@ -94,6 +94,10 @@ pub const ABOUT: &[About] = &[
             ("frozen_ns", "from the last stop to the first resume: nothing in the process moved"),
             ("state", "complete, partial, failed"),
             ("reason", "why it is not complete"),
+            (
+                "environment_rules",
+                "numbers of the [[program]] rules of snapshot.probes whose match.env it fits, as JSON; NULL: no rule asks, or unknown",
+            ),
         ],
         example: "select pid, program, go_version, goroutines, pause_ns / 1e6 as pause_ms, state, reason from processes order by goroutines desc",
     },

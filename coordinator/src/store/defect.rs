@@ -1,12 +1,15 @@
 //! What can be wrong with the facts that a peer sends, and the checks that no index needs.
 
 use stillframe_wire::batch::{Counts, ProcessHead};
-use stillframe_wire::facts::{Cell, CellValue, Function, Gap, Goroutine, ProbeRow, ProbeTable, Stack};
+use stillframe_wire::facts::{
+    Cell, CellValue, EnvironmentFits, Function, Gap, Goroutine, ProbeRow, ProbeTable, Stack,
+};
 use stillframe_wire::limits::{
-    CELL_VALUE_BYTES_MAX, COLUMN_NAME_BYTES_MAX, FACT_TEXT_BYTES_MAX, FRAMES_PER_STACK_MAX,
-    GOROUTINE_TEXT_BYTES_MAX, GOROUTINES_PER_PROCESS_MAX, NAME_BYTES_MAX, PROBE_COLUMNS_MAX,
-    PROBE_NAME_BYTES_MAX, PROBE_ROW_TEXT_BYTES_MAX, PROBE_ROWS_PER_PROCESS_MAX, PROBE_TABLES_PER_PROCESS_MAX,
-    PROBE_TEXT_BYTES_PER_PROCESS_MAX, STACKS_PER_PROCESS_MAX, TABLE_ITEMS_MAX, WAITS_PER_GOROUTINE_MAX,
+    CELL_VALUE_BYTES_MAX, COLUMN_NAME_BYTES_MAX, ENVIRONMENT_RULES_MAX, FACT_TEXT_BYTES_MAX,
+    FRAMES_PER_STACK_MAX, GOROUTINE_TEXT_BYTES_MAX, GOROUTINES_PER_PROCESS_MAX, NAME_BYTES_MAX,
+    PROBE_COLUMNS_MAX, PROBE_NAME_BYTES_MAX, PROBE_ROW_TEXT_BYTES_MAX, PROBE_ROWS_PER_PROCESS_MAX,
+    PROBE_TABLES_PER_PROCESS_MAX, PROBE_TEXT_BYTES_PER_PROCESS_MAX, STACKS_PER_PROCESS_MAX, TABLE_ITEMS_MAX,
+    WAITS_PER_GOROUTINE_MAX,
 };
 
 use super::cells::is_json;
@@ -52,6 +55,17 @@ pub(super) fn head(head: &ProcessHead) -> Result<(), Defect> {
         ("a reason", optional(&head.reason)),
     ] {
         within(what, bytes, FACT_TEXT_BYTES_MAX)?;
+    }
+    match &head.environment {
+        EnvironmentFits::NotAsked => {}
+        EnvironmentFits::Rules(numbers) => {
+            at_most(
+                "program rules that its environment fits",
+                numbers.len() as u64,
+                ENVIRONMENT_RULES_MAX as u64,
+            )?;
+        }
+        EnvironmentFits::Unknown(why) => within("a reason", why.len(), FACT_TEXT_BYTES_MAX)?,
     }
     let pause = head.pause.unwrap_or_default();
     for (what, value) in [("a pause's length", pause.pause_ns), ("a freeze's length", pause.frozen_ns)] {

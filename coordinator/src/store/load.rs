@@ -13,6 +13,7 @@ use super::file::Database;
 use super::interner::Interned;
 use super::order::{HostKey, ProcessSummary, WriteError};
 use super::rows::{NamedFrame, labels_json, stack_text, user_function_id};
+use super::sets;
 use super::tables::{Tables, Watermark};
 use super::values::{Goroutines, ValueLoad};
 use crate::traceback::function_name_for_print;
@@ -482,8 +483,9 @@ impl ProcessLoad {
         database.execute(
             "insert into processes (process_id, host_id, pid, ns_pid, started_unix_ns, program, container_id, exe,
                  cmdline, main_module, build_id, go_version, arch, threads, goroutines, reused,
-                 pause_start_unix_ns, pause_ns, frozen_start_unix_ns, frozen_ns, state, reason)
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)",
+                 pause_start_unix_ns, pause_ns, frozen_start_unix_ns, frozen_ns, state, reason,
+                 environment_rules)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 self.process_id,
                 self.host.0,
@@ -506,6 +508,7 @@ impl ProcessLoad {
                 pause.map(|window| window.frozen_ns),
                 state,
                 head.reason,
+                sets::program::environment_rules(&head.environment),
             ],
         )
     }

@@ -19,7 +19,6 @@ mod interner;
 mod load;
 pub mod order;
 mod probes;
-mod programs;
 mod query;
 pub mod reader;
 mod rows;

@@ -53,7 +53,8 @@ create table processes (
     frozen_start_unix_ns integer,
     frozen_ns            integer,
     state                text not null,
-    reason               text
+    reason               text,
+    environment_rules    text
 );
 
 create table functions (

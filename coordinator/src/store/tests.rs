@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use stillframe_wire::batch::batches;
-use stillframe_wire::facts::{Completeness, PauseWindow, ProcessFacts};
+use stillframe_wire::facts::{Completeness, EnvironmentFits, PauseWindow, ProcessFacts};
 use tempfile::TempDir;
 
 use super::about::ABOUT;
@@ -316,6 +316,7 @@ fn what_is_missing_is_said() {
     let mut writer = SnapshotWriter::create(&path, Existing::Refuse, meta()).unwrap();
     let host = writer.host(&synthetic::host(), ClockBound::default()).unwrap();
     let partial = ProcessFacts {
+        environment: EnvironmentFits::NotAsked,
         completeness: Completeness::Partial,
         reason: Some("budget".into()),
         ..synthetic::process(1, 10, 2)

@@ -26,7 +26,6 @@ use super::order::{
     ClockBound, Existing, HostKey, LostProcess, ProcessSummary, SnapshotMeta, Summary, WriteError,
 };
 use super::probes::Probes;
-use super::programs;
 use super::schema;
 use super::sets::{self, Budget};
 use super::tables::Tables;
@@ -160,6 +159,9 @@ impl SnapshotWriter {
         let ended = load.end(&self.database, &mut self.tables);
         let (head, summary) = self.guard_load(ended)?;
         self.load = None;
+        if let Some(undecided) = sets::program::undecided(&self.set.programs, &head) {
+            self.insert_gap(host, Some(self.processes.len() as i64 + 1), "program", &undecided.to_string())?;
+        }
         let of_host = self.host_mut(host)?;
         of_host.count(summary.state == "complete");
         let clock = of_host.clock;
@@ -223,7 +225,6 @@ impl SnapshotWriter {
         let mut complete = self.processes.iter().all(|process| process.state == "complete")
             && self.hosts.iter().all(Host::is_complete);
         self.write_probe_tables()?;
-        programs::apply(&self.database, &self.set)?;
         self.insert_closing_rows(complete, duration_ns)?;
         self.index()?;
         complete &= self.derive()?;
@@ -327,12 +328,8 @@ impl SnapshotWriter {
     /// Adds what the probe sets make by SQL, which may read everything else. `false`: not all of it.
     fn derive(&mut self) -> Result<bool, WriteError> {
         self.database.run("begin")?;
-        let derived = sets::derive(
-            &mut self.database.connection,
-            &self.set,
-            Vec::new(),
-            &mut Budget::new(SQL_TIME_MAX),
-        );
+        let derived =
+            sets::derive(&mut self.database.connection, &self.set, &self.set, &mut Budget::new(SQL_TIME_MAX));
         let failed = derived.map_err(|source| self.database.failed(source))?.failed;
         for error in &failed {
             self.tables.gaps += 1;

@@ -69,11 +69,14 @@ async fn what_is_no_set_is_not_kept() {
     for (arguments, message) in [
         (&["probe", "push", "Orders/../x", text(&file)][..], "no name of a probe set"),
         (&["probe", "push", "orders", text(&file), "--default"], "for any program"),
-        (&["probe", "pull", "orders"], "no such version"),
-        (&["probe", "sets", "orders"], "no such probe set"),
-        (&["probe", "diff", "orders"], "no such version"),
-        (&["snapshot", "--all", "--set", "orders", "-o", "/nowhere/s.db"], "no such version"),
-        (&["snapshot", "--all", "--set", "orders@x", "-o", "/nowhere/s.db"], "is no version"),
+        (&["probe", "pull", "orders"], "adds one"),
+        (&["probe", "sets", "orders"], "keeps no set orders"),
+        (&["probe", "diff", "orders"], "adds one"),
+        (&["snapshot", "--all", "--set", "orders", "-o", "/nowhere/s.db"], "adds one"),
+        (
+            &["snapshot", "--all", "--set", "orders@x", "-o", "/nowhere/s.db"],
+            "neither a set's name nor one with a version",
+        ),
     ] {
         let (code, _, said) = run(server.http, arguments).await;
         assert_eq!(code, 2, "{arguments:?}: {said}");
@@ -83,5 +86,59 @@ async fn what_is_no_set_is_not_kept() {
     assert_eq!(code, 0);
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed, serde_json::json!({ "sets": [] }));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_bring_sets_that_the_coordinator_keeps() {
+    let (data, out) = (folder(), folder());
+    let server = serve(data.path()).await;
+    Node::up(data.path(), server.listen, "a", Scripted::new(10, 20)).await;
+    let file = out.path().join("set.toml");
+    for (name, set, is_default) in [
+        ("orders", "[[probe]]\nname = 'orders'\nfunction = 'main.worker*'\n", false),
+        ("programs", "[[program]]\nmatch.exe = '*/shop'\nsets = ['orders']\n", true),
+    ] {
+        std::fs::write(&file, set).unwrap();
+        let mut arguments = vec!["probe", "push", name, text(&file)];
+        arguments.extend(is_default.then_some("--default"));
+        let (code, _, said) = run(server.http, &arguments).await;
+        assert_eq!(code, 0, "{said}");
+    }
+    let database = out.path().join("s.db");
+    let (code, _, said) =
+        run(server.http, &["snapshot", "--all", "--pack", "none", "-o", text(&database)]).await;
+    assert_eq!(code, 0, "{said}");
+    let captured = rows(&database, "select probes from snapshot").await[0]["probes"].clone();
+    let manifest = "[[set]]\nname = \"set orders version 1\"\nrules = [1]\nfirst_line = 4\nlast_line = 6\n";
+    assert!(captured.as_str().unwrap().ends_with(manifest), "{captured}");
+
+    // Nobody orders what lacks them, and nothing is kept that names what others do not have.
+    let lacks = serde_json::json!({
+        "id": uuid::Uuid::now_v7(), "within_ns": 60_000_000_000_u64,
+        "probes": "[[program]]\nsets = ['orders']\n",
+    });
+    let (status, answer) = request(server.http, "POST", "/api/v1/orders", &lacks.to_string()).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(answer.contains("program 1.sets: orders is not in this text"), "{answer}");
+    for (set, message) in [
+        ("[[program]]\nsets = ['orders.toml']\n", "line 2: orders.toml is a file"),
+        ("[[program]]\nsets = ['Orders']\n", "neither a set's name nor a file's"),
+    ] {
+        std::fs::write(&file, set).unwrap();
+        let (code, _, said) = run(server.http, &["probe", "push", "wrong", text(&file)]).await;
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains(message), "{said}");
+    }
+    std::fs::write(&file, "[[program]]\nsets = ['ordres']\n").unwrap();
+    let (code, _, said) =
+        run(server.http, &["snapshot", "--all", "--probes", text(&file), "-o", "/nowhere/s.db"]).await;
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said.contains(
+            "set.toml:2:10: program 1.sets: the coordinator keeps no set ordres; did you mean orders?"
+        ),
+        "{said}"
+    );
     server.stop().await;
 }

@@ -86,6 +86,7 @@ pub fn process(pid: u32, goroutines: u64, stacks: u32) -> ProcessFacts {
             frozen_start_unix_ns: 1_760_000_100_000_400_000,
             frozen_ns: 2_000_000,
         }),
+        environment: EnvironmentFits::NotAsked,
         completeness: Completeness::Complete,
         reason: None,
         files,

@@ -13,6 +13,7 @@ use stillframe_golang::gather::gather;
 use stillframe_golang::libraries::go_libraries;
 use stillframe_golang::memory::Memory;
 use stillframe_golang::precopy::Precopy;
+use stillframe_golang::probe::set::Described;
 use stillframe_golang::probing::Probing;
 use stillframe_golang::runtime::Runtime;
 use stillframe_target::clock::realtime_ns;
@@ -25,7 +26,7 @@ use stillframe_wire::facts::{PauseWindow, ProcessFacts};
 
 use crate::convert::{self, About};
 use crate::error::CaptureError;
-use crate::ordered_probes::Probes;
+use crate::ordered_probes::Ordered;
 use crate::policy::Policy;
 use crate::scrub;
 use crate::symbols::{Symbols, Wanted};
@@ -142,7 +143,15 @@ impl Captures {
             .map_err(|source| unless_it_changed(&target, CaptureError::Runtime { pid, source }))?;
         let default = || policy.bound_pause(default_budget(runtime.goroutine_count(target.memory())));
         let budget = options.max_pause.unwrap_or_else(default);
-        let probes = Probes::parse(&options.probes, policy)?;
+        let ordered = Ordered::parse(&options.probes, policy)?;
+        let environment = ordered.environment(&target, policy);
+        let cmdline = scrub::command_line(&process.cmdline);
+        let described = Described {
+            exe: Some(&exe),
+            cmdline: Some(&cmdline),
+            container: process.container_id.as_deref(),
+        };
+        let probes = ordered.of_process(&described, &environment);
         let program = convert::program(&exe);
         let order = probes.order(&program, policy);
         let mut probing = Probing::new(&runtime, &order);
@@ -175,9 +184,10 @@ impl Captures {
             started_unix_ns: Some(process.started_unix_ns),
             container_id: process.container_id,
             exe,
-            cmdline: scrub::command_line(&process.cmdline),
+            cmdline,
             threads: threads.len() as u32,
             pause: Some(pause),
+            environment,
         };
         Ok(convert::process(about, &build, goroutines, captured))
     }
@@ -259,7 +269,10 @@ impl Captures {
         })?;
         progress(Phase::Reading);
         let name = exe.to_string_lossy().into_owned();
-        let probes = Probes::parse(&options.probes, &options.policy)?;
+        let ordered = Ordered::parse(&options.probes, &options.policy)?;
+        let environment = ordered.environment_of_core();
+        let described = Described { exe: Some(&name), cmdline: Some(""), container: None };
+        let probes = ordered.of_process(&described, &environment);
         let program = convert::program(&name);
         let order = probes.order(&program, &options.policy);
         let mut probing = Probing::new(&runtime, &order);
@@ -283,6 +296,7 @@ impl Captures {
             cmdline: String::new(),
             threads: file.threads().len() as u32,
             pause: file.pause(),
+            environment,
         };
         let captured = probing.map(Probing::finish).unwrap_or_default();
         Ok(convert::process(about, &build, goroutines, captured))

@@ -3,10 +3,11 @@
 use stillframe_golang::build::Build;
 use stillframe_golang::decode::{self, Goroutines};
 use stillframe_golang::package::{Distribution, of_function};
+use stillframe_golang::probe::set::EnvironmentFits;
 use stillframe_golang::probing::Captured;
 use stillframe_target::freeze::Pause;
 use stillframe_wire::facts::{
-    Completeness, Frame, Function, Gap, GoStatement, Goroutine, PauseWindow, ProcessFacts, Stack,
+    self, Completeness, Frame, Function, Gap, GoStatement, Goroutine, PauseWindow, ProcessFacts, Stack,
 };
 use stillframe_wire::limits::{ARGUMENTS_BYTES_MAX, WAITS_PER_GOROUTINE_MAX};
 
@@ -23,6 +24,7 @@ pub(crate) struct About {
     pub(crate) cmdline: String,
     pub(crate) threads: u32,
     pub(crate) pause: Option<Pause>,
+    pub(crate) environment: EnvironmentFits,
 }
 
 pub(crate) fn process(
@@ -92,6 +94,7 @@ pub(crate) fn process(
         pause: about.pause.map(pause),
         completeness: if reason.is_some() { Completeness::Partial } else { Completeness::Complete },
         reason,
+        environment: environment(about.environment),
         files,
         functions,
         stacks: goroutines.stacks.into_iter().map(stack).collect(),
@@ -104,8 +107,16 @@ pub(crate) fn process(
     }
 }
 
+fn environment(environment: EnvironmentFits) -> facts::EnvironmentFits {
+    match environment {
+        EnvironmentFits::NotAsked => facts::EnvironmentFits::NotAsked,
+        EnvironmentFits::Rules(numbers) => facts::EnvironmentFits::Rules(numbers),
+        EnvironmentFits::Unknown(why) => facts::EnvironmentFits::Unknown(why),
+    }
+}
+
 /// An executable's file name.
-pub(crate) fn program(exe: &str) -> String {
+pub fn program(exe: &str) -> String {
     let exe = exe.strip_suffix(" (deleted)").unwrap_or(exe);
     exe.rsplit('/').next().unwrap_or(exe).to_owned()
 }

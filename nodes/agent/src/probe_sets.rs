@@ -1,14 +1,16 @@
 //! What a coordinator and a command line have to know of a probe set before it is ordered: whether it is one, which tables
 //! it makes, and what it adds to a snapshot without capturing anything.
 
+pub use crate::convert::program as program_of;
 use stillframe_golang::probe::ProbeSet;
 use stillframe_golang::probe::expression::{Builtin, Kind};
 pub use stillframe_golang::probe::is_name;
 pub use stillframe_golang::probe::pattern::Pattern;
+pub use stillframe_golang::probe::problem::{listed, nearest};
 use stillframe_golang::probe::set::Column;
 pub use stillframe_golang::probe::set::{
-    AddedColumn, DerivedTable, Endpoint, Link, LinkEnd, Probe, ProgramRule, SetError, SetErrors, Sql,
-    TextPlace,
+    AddedColumn, DerivedTable, Described, Endpoint, EnvironmentFits, Link, LinkEnd, Probe, ProgramRule,
+    SetError, SetErrors, Sql, StoredName, TextPlace, Undecided, first_rule,
 };
 
 /// A probe, and the names of its expressions; none: it takes what each function has.
@@ -16,6 +18,8 @@ pub use stillframe_golang::probe::set::{
 pub struct Table {
     pub name: String,
     pub columns: Vec<String>,
+    /// It captures what a program rule asks for.
+    pub is_of_rule: bool,
 }
 
 /// A probe set, without what only nodes are concerned with.
@@ -31,13 +35,17 @@ pub struct Outline {
     pub endpoints: Vec<Endpoint>,
     pub tables: Vec<DerivedTable>,
     pub links: Vec<Link>,
+    /// Sets that its rules name and that are no part of the text.
+    pub absent_sets: Vec<SetError>,
     /// The tables and columns that hold addresses, which mean something in their own process alone.
     pub addresses: Vec<(String, String)>,
 }
 
 pub fn outline(text: &str) -> Result<Outline, SetErrors> {
-    let ProbeSet { probes, types: _, programs, redactions, columns, endpoints, tables, links } =
-        ProbeSet::parse(text)?;
+    let set = ProbeSet::parse(text)?;
+    let absent_sets = set.absent_sets();
+    let ProbeSet { probes, types: _, programs, redactions, columns, endpoints, tables, links, parts: _ } =
+        set;
     Ok(Outline {
         addresses: probes.iter().flat_map(addresses).collect(),
         probes: probes.iter().map(table).collect(),
@@ -52,6 +60,7 @@ pub fn outline(text: &str) -> Result<Outline, SetErrors> {
         endpoints,
         tables,
         links,
+        absent_sets,
     })
 }
 
@@ -62,7 +71,7 @@ pub fn tables(text: &str) -> Result<Vec<Table>, SetErrors> {
 
 fn table(probe: &Probe) -> Table {
     let columns = probe.capture.iter().flatten().map(|column| column.name.clone());
-    Table { name: probe.name.clone(), columns: columns.collect() }
+    Table { name: probe.name.clone(), columns: columns.collect(), is_of_rule: probe.is_quiet }
 }
 
 fn addresses(probe: &Probe) -> impl Iterator<Item = (String, String)> {
@@ -88,6 +97,7 @@ mod tests {
         let table = |name: &str, columns: &[&str]| Table {
             name: name.to_owned(),
             columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+            is_of_rule: false,
         };
         assert_eq!(tables, [table("orders", &["req_user_id", "n"]), table("all", &[])]);
         let errors = super::tables("\n[[prob]]").unwrap_err();

@@ -7,8 +7,8 @@ use stillframe_golang::build::Build;
 pub use stillframe_golang::gap::Gap;
 use stillframe_golang::probe::availability::Availability;
 pub use stillframe_golang::probe::availability::{
-    Checked, CheckedExpression, CheckedFunction, CheckedProbe, Listed, ListedFunction, Mistake, Places,
-    VariableReport, VariablesReport,
+    Checked, CheckedExpression, CheckedFunction, CheckedProbe, CheckedTypeRule, Listed, ListedFunction,
+    Mistake, Places, VariableReport, VariablesReport,
 };
 pub use stillframe_golang::probe::pattern::{Pattern, Subject};
 pub use stillframe_golang::probe::problem::Problem;

@@ -3,11 +3,10 @@
 //! What is taken: values of flags and variables whose name says secret, passwords in URLs, and the values in a URL's
 //! query. What is left may still be private; it is what `ps` shows to every user of the host.
 
+use stillframe_golang::probe::set::names_a_secret;
 use stillframe_wire::limits::COMMAND_LINE_BYTES_MAX;
 
 const HIDDEN: &str = "***";
-const SECRET_NAMES: [&str; 9] =
-    ["password", "passwd", "secret", "token", "credential", "apikey", "api-key", "api_key", "private"];
 
 /// Arguments joined by spaces.
 pub(crate) fn command_line(arguments: &[String]) -> String {
@@ -27,11 +26,6 @@ pub(crate) fn command_line(arguments: &[String]) -> String {
     let end = (0..=COMMAND_LINE_BYTES_MAX.min(line.len())).rev().find(|&i| line.is_char_boundary(i));
     line.truncate(end.unwrap_or(0));
     line
-}
-
-fn names_a_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_NAMES.iter().any(|secret| name.contains(secret))
 }
 
 fn argument_without_secrets(argument: &str) -> String {

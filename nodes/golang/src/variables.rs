@@ -4,6 +4,8 @@
 //! What the code says was compared with the symbol tables of unstripped builds (Go 1.21 to 1.27, amd64 and arm64). It is
 //! checked once more on the memory of each process (`validation.rs`).
 
+use std::collections::HashMap;
+
 use crate::debug_info::RuntimeInfo;
 use crate::executable::Executable;
 use crate::function_table::FunctionTable;
@@ -60,7 +62,9 @@ pub(crate) struct Known<'a> {
 impl Variables {
     /// Or the name of the one that was not found.
     pub(crate) fn find(known: &Known<'_>) -> Result<Self, &'static str> {
-        let symbols = known.executable.symbols(&NAMES);
+        // Debug information has all of them that there are.
+        let unknown = known.info.variables.is_empty();
+        let symbols = if unknown { known.executable.symbols(&NAMES) } else { HashMap::new() };
         let named = |name: &str| {
             let symbol = symbols.get(name).map(|&(address, _)| address);
             known.info.variables.get(name).copied().or(symbol)

@@ -1,6 +1,6 @@
 //! Linux: which processes there are, freezing them, reading their memory; core files.
 //!
-//! * [`process`], [`mappings`], [`auxiliary`], [`executable`]: what `/proc` says about a process.
+//! * [`process`], [`mappings`], [`auxiliary`], [`environment`], [`executable`]: what `/proc` says about a process.
 //! * [`freeze`]: stops every thread of a process for a bounded time, and always lets it go.
 //! * [`freezer`], [`privilege`]: the same from a process that has no privilege, by one that has nothing else.
 //! * [`memory`]: reads the memory of a process, frozen or not.
@@ -13,6 +13,7 @@
 
 pub mod auxiliary;
 pub mod core;
+pub mod environment;
 pub mod executable;
 pub mod freeze;
 pub mod freezer;

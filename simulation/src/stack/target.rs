@@ -13,7 +13,8 @@ use stillframe_actors::connection::{Later, Reading, write_frame};
 use stillframe_actors::glob;
 use stillframe_wire::batch::batches;
 use stillframe_wire::facts::{
-    Cell, CellValue, Completeness, Goroutine, PauseWindow, ProbeRow, ProbeTable, ProcessFacts,
+    Cell, CellValue, Completeness, EnvironmentFits, Goroutine, PauseWindow, ProbeRow, ProbeTable,
+    ProcessFacts,
 };
 use stillframe_wire::message::{FailureClass, ReadyTarget, Refusal, Selector};
 
@@ -294,6 +295,7 @@ fn facts(number: CaptureNumber, goroutines: u64, program: &str, probes: &str) ->
         arch: String::new(),
         threads: 1,
         pause: None,
+        environment: EnvironmentFits::NotAsked,
         completeness: Completeness::Complete,
         reason: None,
         files: Vec::new(),

@@ -124,6 +124,14 @@ prop_compose! {
     }
 }
 
+fn environment() -> impl Strategy<Value = EnvironmentFits> {
+    prop_oneof![
+        Just(EnvironmentFits::NotAsked),
+        vec(any::<u32>(), 0..4).prop_map(EnvironmentFits::Rules),
+        text().prop_map(EnvironmentFits::Unknown),
+    ]
+}
+
 prop_compose! {
     /// Indices point anywhere: what they name is not the codec's business.
     pub fn facts()(
@@ -131,6 +139,7 @@ prop_compose! {
         (program, container_id, exe, cmdline) in (text(), option::of(text()), text(), text()),
         (build_id, go_version, main_module, arch) in (text(), text(), option::of(text()), text()),
         (pause, completeness, reason) in (option::of(pause()), completeness(), option::of(text())),
+        environment in environment(),
         files in vec(text(), 0..5),
         functions in vec(function(), 0..5),
         stacks in vec(stack(), 0..5),
@@ -141,7 +150,7 @@ prop_compose! {
     ) -> ProcessFacts {
         ProcessFacts {
             pid, ns_pid, started_unix_ns, program, container_id, exe, cmdline, build_id, go_version, main_module,
-            arch, threads, pause, completeness, reason, files, functions, stacks, go_statements, goroutines,
+            arch, threads, pause, completeness, reason, environment, files, functions, stacks, go_statements, goroutines,
             types, probe_tables, probe_rows, gaps,
         }
     }

@@ -1,15 +1,16 @@
 //! `stillframe probe check`: a probe set against a program.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use stillframe_node::probes::{Checked, CheckedExpression, CheckedFunction, CheckedProbe, ProbeSet};
-use stillframe_wire::limits::PROBES_BYTES_MAX;
+use stillframe_node::probes::{
+    Checked, CheckedExpression, CheckedFunction, CheckedProbe, CheckedTypeRule, Mistake, ProbeSet,
+};
 
 use super::super::output::{self, Column};
+use super::super::probe_files::{self, Joined, Part};
 use super::super::{Class, Done, Failure};
 use super::{Program, count, missing_json, place, unreadable, why};
 use crate::probe_sets::{self, SetErrors};
@@ -34,15 +35,14 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
-    let name =
-        if is_stdin(&arguments.file) { "stdin".to_owned() } else { arguments.file.display().to_string() };
-    let text = read(&arguments.file, &name)?;
+    let name = probe_files::name(&arguments.file);
+    let (Joined { text, parts }, kept) = probe_files::read_with_files(&arguments.file)?;
     let wrong = |errors: SetErrors| {
         let help = "correct the probe set; docs and examples: stillframe probe --help";
-        Failure::new(Class::Usage, format!("{name}: {errors}"), help)
+        Failure::new(Class::Usage, probe_files::lines(&errors, &parts), help)
     };
     let set = ProbeSet::parse(&text).map_err(wrong)?;
-    probe_sets::check(&text).map_err(wrong)?;
+    probe_sets::check_alone(&text).map_err(wrong)?;
     let inspected = arguments.program.open()?;
     let availability = inspected.availability().ok_or_else(|| unreadable(&inspected))?;
     let without = availability.without_debug_info().map(ToString::to_string);
@@ -50,19 +50,31 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
     let mut out = output::stdout();
     if json {
         let probes: Vec<_> = checked.probes.iter().map(probe_json).collect();
+        let types: Vec<_> = checked.types.iter().map(type_rule_json).collect();
         let document = json!({
             "file": name,
+            "not_looked_at": kept,
             "program": inspected.program,
             "without_debug_info": without,
             "good": checked.is_good(),
             "probes": probes,
+            "types": types,
         });
         output::write_json(&mut out, &document)?;
     } else {
         for probe in &checked.probes {
-            write_probe(&mut out, &name, probe)?;
+            write_probe(&mut out, &parts, probe)?;
+        }
+        for rule in &checked.types {
+            write_type_rule(&mut out, &parts, rule, without.is_none())?;
         }
         out.flush()?;
+        for name in &kept {
+            output::say(&format!(
+                "the set {name} is kept by a coordinator, and was not looked at: `stillframe probe pull {} | stillframe probe check -`",
+                name.replace('@', " ")
+            ));
+        }
         if let Some(without) = without {
             output::say(&format!(
                 "{}: {}",
@@ -86,47 +98,22 @@ fn is_whole(checked: &Checked) -> bool {
         .all(|e| e.places.available > 0 || e.mistake.is_some())
 }
 
-fn is_stdin(file: &Path) -> bool {
-    file == Path::new("-")
-}
-
-fn read(file: &Path, name: &str) -> Result<String, Failure> {
-    let opened: io::Result<Box<dyn Read>> = if is_stdin(file) {
-        Ok(Box::new(io::stdin()))
-    } else {
-        File::open(file).map(|file| Box::new(file) as _)
-    };
-    let mut text = String::new();
-    let read = opened.and_then(|file| file.take(PROBES_BYTES_MAX as u64 + 1).read_to_string(&mut text));
-    match read {
-        Ok(length) if length > PROBES_BYTES_MAX => {
-            let message =
-                format!("{name}: longer than the {PROBES_BYTES_MAX} bytes that a probe set may have");
-            Err(Failure::new(Class::Usage, message, "split it into several sets"))
-        }
-        Ok(_) => Ok(text),
-        Err(error) => {
-            let message = format!("{name}: the probe set cannot be read: {error}");
-            Err(Failure::new(Class::BadFile, message, "name a readable text file in UTF-8, or - for stdin"))
-        }
-    }
-}
-
-fn write_probe(out: &mut impl Write, file: &str, probe: &CheckedProbe) -> io::Result<()> {
+fn write_probe(out: &mut impl Write, parts: &[Part], probe: &CheckedProbe) -> io::Result<()> {
     let pattern = output::printable(&probe.pattern).into_owned();
     writeln!(out, "probe {}: {pattern}", probe.name)?;
     if let Some(why) = &probe.not_here {
         return writeln!(out, "  not applied: {}", output::printable(why));
     }
     if probe.functions.is_empty() {
-        writeln!(out, "  {file}:{}:{}: no function of the program fits", probe.line, probe.column)?;
+        let place = probe_files::place(probe.line, parts);
+        writeln!(out, "  {place}:{}: no function of the program fits", probe.column)?;
         for suggestion in &probe.suggestions {
             writeln!(out, "    there is {}", output::printable(suggestion))?;
         }
         return Ok(());
     }
     for function in &probe.functions {
-        write_function(out, file, function)?;
+        write_function(out, parts, function)?;
     }
     if probe.left_out > 0 {
         let more = output::count(probe.left_out as u64, "function");
@@ -135,7 +122,47 @@ fn write_probe(out: &mut impl Write, file: &str, probe: &CheckedProbe) -> io::Re
     Ok(())
 }
 
-fn write_function(out: &mut impl Write, file: &str, function: &CheckedFunction) -> io::Result<()> {
+fn write_type_rule(
+    out: &mut impl Write,
+    parts: &[Part],
+    rule: &CheckedTypeRule,
+    has_types: bool,
+) -> io::Result<()> {
+    writeln!(out, "type {}", output::printable(&rule.pattern))?;
+    if rule.types.is_empty() && has_types {
+        let place = probe_files::place(rule.line, parts);
+        writeln!(out, "  {place}:{}: no struct of the program fits", rule.column)?;
+        for suggestion in &rule.suggestions {
+            writeln!(out, "    there is {}", output::printable(suggestion))?;
+        }
+    }
+    for of in &rule.types {
+        writeln!(out, "  {}", output::printable(&of.name))?;
+        let columns = [Column::text("part"), Column::text("type"), Column::text("")];
+        let rows = of.parts.iter().map(|part| {
+            let note = part.mistake.as_ref().map_or(String::new(), |mistake| told(mistake, parts));
+            vec![part.text.clone(), part.type_name.clone().unwrap_or_else(|| "-".to_owned()), note]
+        });
+        let mut table = Vec::new();
+        output::write_table(&mut table, &columns, rows)?;
+        for line in String::from_utf8_lossy(&table).lines() {
+            writeln!(out, "    {line}")?;
+        }
+    }
+    if rule.left_out > 0 {
+        let more = output::count(rule.left_out as u64, "type");
+        writeln!(out, "  {more} more were not looked into; a narrower pattern means fewer")?;
+    }
+    Ok(())
+}
+
+fn told(mistake: &Mistake, parts: &[Part]) -> String {
+    let meant = mistake.nearest.as_ref().map(|nearest| format!("; did you mean {nearest}?"));
+    let place = probe_files::place(mistake.line, parts);
+    format!("{place}:{}: {}{}", mistake.column, mistake.message, meant.unwrap_or_default())
+}
+
+fn write_function(out: &mut impl Write, parts: &[Part], function: &CheckedFunction) -> io::Result<()> {
     let calls = match function.sites {
         0 => "it calls nothing: met only where it runs itself or was preempted".to_owned(),
         sites => format!("can stand at {}", output::count(sites as u64, "call")),
@@ -162,25 +189,18 @@ fn write_function(out: &mut impl Write, file: &str, function: &CheckedFunction) 
         Column::text("elsewhere"),
     ];
     let mut table = Vec::new();
-    output::write_table(&mut table, &columns, function.expressions.iter().map(|e| to_row(file, e)))?;
+    output::write_table(&mut table, &columns, function.expressions.iter().map(|e| to_row(parts, e)))?;
     for line in String::from_utf8_lossy(&table).lines() {
         writeln!(out, "    {line}")?;
     }
     Ok(())
 }
 
-fn to_row(file: &str, expression: &CheckedExpression) -> Vec<String> {
+fn to_row(parts: &[Part], expression: &CheckedExpression) -> Vec<String> {
     let type_name = expression.type_name.clone().unwrap_or_else(|| "-".to_owned());
     let (there, note) = match &expression.mistake {
         Some(mistake) => {
-            let meant = mistake.nearest.as_ref().map(|nearest| format!("; did you mean {nearest}?"));
-            let note = format!(
-                "{file}:{}:{}: {}{}",
-                mistake.line,
-                mistake.column,
-                mistake.message,
-                meant.unwrap_or_default()
-            );
+            let note = told(mistake, parts);
             ("-".to_owned(), note)
         }
         None => (count(&expression.places), why(&expression.places)),
@@ -201,6 +221,41 @@ fn probe_json(probe: &CheckedProbe) -> serde_json::Value {
     })
 }
 
+fn type_rule_json(rule: &CheckedTypeRule) -> serde_json::Value {
+    let types: Vec<_> = rule
+        .types
+        .iter()
+        .map(|of| {
+            let parts: Vec<_> = of
+                .parts
+                .iter()
+                .map(|part| {
+                    let mistake = part.mistake.as_ref().map(mistake_json);
+                    json!({ "part": part.text, "type": part.type_name, "mistake": mistake })
+                })
+                .collect();
+            json!({ "name": of.name, "parts": parts })
+        })
+        .collect();
+    json!({
+        "pattern": rule.pattern,
+        "line": rule.line,
+        "column": rule.column,
+        "left_out": rule.left_out,
+        "suggestions": rule.suggestions,
+        "types": types,
+    })
+}
+
+fn mistake_json(mistake: &Mistake) -> serde_json::Value {
+    json!({
+        "line": mistake.line,
+        "column": mistake.column,
+        "message": mistake.message,
+        "nearest": mistake.nearest,
+    })
+}
+
 fn function_json(function: &CheckedFunction) -> serde_json::Value {
     json!({
         "name": function.name,
@@ -213,14 +268,7 @@ fn function_json(function: &CheckedFunction) -> serde_json::Value {
 }
 
 fn expression_json(expression: &CheckedExpression) -> serde_json::Value {
-    let mistake = expression.mistake.as_ref().map(|mistake| {
-        json!({
-            "line": mistake.line,
-            "column": mistake.column,
-            "message": mistake.message,
-            "nearest": mistake.nearest,
-        })
-    });
+    let mistake = expression.mistake.as_ref().map(mistake_json);
     json!({
         "column": expression.column,
         "expression": expression.text,

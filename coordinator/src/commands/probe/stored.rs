@@ -14,6 +14,7 @@ use super::super::coordinator::{Address, Client, Trouble};
 use super::super::output::{self, Column};
 use super::super::{Class, Done, Failure, clock, probe_files, snapshot};
 use crate::api::probe_sets::{ProbeSetEntry, ProbeSetList, ProbeSetPush, ProbeSetText};
+use crate::probe_sets::{listed, nearest};
 
 /// Lines around a change.
 const CONTEXT_LINES: usize = 3;
@@ -96,7 +97,7 @@ pub fn push(arguments: &Push, json: bool) -> anyhow::Result<Done> {
 }
 
 pub fn pull(arguments: &Pull, json: bool) -> anyhow::Result<Done> {
-    let set = arguments.address.client()?.probe_set(&arguments.name, arguments.number.unwrap_or(0))?;
+    let set = arguments.address.client()?.named_probe_set(&arguments.name, arguments.number.unwrap_or(0))?;
     let mut out = output::stdout();
     match json {
         true => output::write_json(&mut out, &set)?,
@@ -109,7 +110,10 @@ pub fn pull(arguments: &Pull, json: bool) -> anyhow::Result<Done> {
 pub fn sets(arguments: &Sets, json: bool) -> anyhow::Result<Done> {
     let client = arguments.address.client()?;
     let list = match &arguments.name {
-        Some(name) => client.probe_set_history(name)?,
+        Some(name) => {
+            client.named_probe_set(name, 0)?;
+            client.probe_set_history(name)?
+        }
         None => client.probe_sets()?,
     };
     let mut out = output::stdout();
@@ -143,7 +147,7 @@ fn row(entry: ProbeSetEntry) -> Vec<String> {
 
 pub fn diff(arguments: &Diff, json: bool) -> anyhow::Result<Done> {
     let client = arguments.address.client()?;
-    let to = client.probe_set(&arguments.name, arguments.to.unwrap_or(0))?;
+    let to = client.named_probe_set(&arguments.name, arguments.to.unwrap_or(0))?;
     let from = match arguments.from {
         Some(version) => version,
         None if to.entry.version > 1 => to.entry.version - 1,
@@ -152,7 +156,7 @@ pub fn diff(arguments: &Diff, json: bool) -> anyhow::Result<Done> {
             return Err(Failure::new(Class::Usage, message, "`stillframe probe pull` prints it").into());
         }
     };
-    let from = client.probe_set(&arguments.name, from)?;
+    let from = client.named_probe_set(&arguments.name, from)?;
     let name = |set: &ProbeSetText| format!("{} version {}", set.entry.name, set.entry.version);
     let changes = TextDiff::from_lines(&from.text, &to.text);
     let text =
@@ -183,6 +187,29 @@ impl Client {
     /// Version 0 is the newest one.
     pub fn probe_set(&self, name: &str, version: u32) -> Result<ProbeSetText, Trouble> {
         self.json(self.get(&format!("probe-sets/{}/{version}", in_path(name)))?)
+    }
+
+    /// The same, in the words of who has named it: what there is instead, if it is not there.
+    pub fn named_probe_set(&self, name: &str, version: u32) -> Result<ProbeSetText, Failure> {
+        let failure = match self.probe_set(name, version) {
+            Ok(set) => return Ok(set),
+            Err(Trouble::Refused(failure)) if failure.class == Class::Usage => failure,
+            Err(trouble) => return Err(trouble.failure()),
+        };
+        let Ok(ProbeSetList { sets }) = self.probe_sets() else { return Err(failure) };
+        if let Some(set) = sets.iter().find(|set| set.name == name) {
+            let message = format!("the set {name} has no version {version}");
+            let help = format!("its newest one is {}; `stillframe probe sets {name}` lists all", set.version);
+            return Err(Failure::new(Class::Usage, message, help));
+        }
+        let help = match nearest(name, sets.iter().map(|set| set.name.as_str())) {
+            Some(nearest) => format!("did you mean {nearest}? `stillframe probe sets` lists all"),
+            None if sets.is_empty() => {
+                "the coordinator keeps none yet; `stillframe probe push NAME FILE` adds one".to_owned()
+            }
+            None => format!("there are {}", listed(sets.iter().map(|set| set.name.as_str()))),
+        };
+        Err(Failure::new(Class::Usage, format!("the coordinator keeps no set {name}"), help))
     }
 
     fn push_probe_set(&self, name: &str, push: &ProbeSetPush) -> Result<ProbeSetEntry, Trouble> {

@@ -9,7 +9,7 @@ use stillframe_wire::limits::{PROBES_BYTES_MAX, TEXT_BYTES_MAX};
 use super::Shared;
 use super::error::{ApiError, blocking};
 use crate::api::probe_sets::{ProbeSetEntry, ProbeSetList, ProbeSetPush, ProbeSetText};
-use crate::probe_sets;
+use crate::probe_sets::{self, StoredName};
 
 const LISTED: &str = "`stillframe probe sets` lists them";
 
@@ -59,6 +59,12 @@ pub async fn push(
     let outline = probe_sets::outline(&text).map_err(|errors| {
         ApiError::usage(format!("the probe set is wrong: {errors}"), "correct it; nothing was kept")
     })?;
+    let names = outline.programs.iter().flat_map(|rule| &rule.sets);
+    if let Some((file, place)) = names.into_iter().find(|(name, _)| StoredName::parse(name).is_none()) {
+        let message = format!("line {}: {file} is a file, which nobody else has", place.line);
+        let remedy = "push it as a set of its own, and name that";
+        return Err(ApiError::usage(message, remedy));
+    }
     if let Some(probe) = outline.for_any_program.first().filter(|_| is_default) {
         let message = format!("the probe {probe} is for any program");
         let remedy = "give each probe of a set that is captured by default a program = \"...\"";

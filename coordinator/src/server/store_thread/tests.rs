@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stillframe_wire::batch::{Counts, batches};
-use stillframe_wire::facts::{Completeness, HostFacts, ProcessFacts};
+use stillframe_wire::facts::{Completeness, EnvironmentFits, HostFacts, ProcessFacts};
 use stillframe_wire::message::{Generation, InstanceId, TargetId};
 use tempfile::TempDir;
 use tokio::sync::mpsc::channel;
@@ -79,6 +79,7 @@ fn facts() -> Vec<Batch> {
         arch: "amd64".into(),
         threads: 1,
         pause: None,
+        environment: EnvironmentFits::NotAsked,
         completeness: Completeness::Complete,
         reason: None,
         files: vec!["/main.go".into()],

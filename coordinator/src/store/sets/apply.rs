@@ -24,6 +24,8 @@ pub struct Applied {
     pub made: Vec<Made>,
     /// The set's probes of which the snapshot has no table: they were not captured.
     pub not_captured: Vec<String>,
+    /// What program rules could not do, in words.
+    pub unnamed: Vec<String>,
     pub bytes: u64,
 }
 
@@ -50,13 +52,14 @@ pub struct Ready {
     file: PathBuf,
     made: Vec<Made>,
     not_captured: Vec<String>,
+    unnamed: Vec<String>,
 }
 
 impl Ready {
     pub fn publish(self) -> Result<Applied, ApplyError> {
-        let Ready { temporary, file, made, not_captured } = self;
+        let Ready { temporary, file, made, not_captured, unnamed } = self;
         let bytes = publish(temporary, &file, Existing::Replace)?;
-        Ok(Applied { made, not_captured, bytes })
+        Ok(Applied { made, not_captured, unnamed, bytes })
     }
 }
 
@@ -81,9 +84,9 @@ pub fn apply(
     let failed = |source| WriteError::of_database(&file, source);
     connection.execute_batch("begin").map_err(failed)?;
     complete_schema(&connection).map_err(failed)?;
-    // Text of a file proves nothing; it only says which columns were addresses.
-    let addresses = probes.and_then(|text| outline(&text).ok()).unwrap_or_default().addresses;
-    let outcome = derive(&mut connection, set, addresses, &mut Budget::new(time_max)).map_err(failed)?;
+    // Text of a file proves nothing; it only says which columns were addresses, and what rules have asked.
+    let of_file = probes.and_then(|text| outline(&text).ok()).unwrap_or_default();
+    let outcome = derive(&mut connection, set, &of_file, &mut Budget::new(time_max)).map_err(failed)?;
     if !outcome.failed.is_empty() {
         let is_limit = outcome.limited == outcome.failed.len();
         let errors = SetErrors(outcome.failed);
@@ -97,7 +100,7 @@ pub fn apply(
         return Err(WriteError::Check { path: file, finding }.into());
     }
     connection.close().map_err(|(_, source)| failed(source))?;
-    Ok(Ready { temporary, file, made: outcome.made, not_captured })
+    Ok(Ready { temporary, file, made: outcome.made, not_captured, unnamed: outcome.unnamed })
 }
 
 /// What SQLite leaves beside a file while it is written.
@@ -181,6 +184,12 @@ fn complete_schema(connection: &Connection) -> rusqlite::Result<()> {
             connection.execute_batch(statement)?;
         }
     }
+    let is_there = connection
+        .prepare("select 1 from pragma_table_info('processes') where name = 'environment_rules'")?
+        .exists([])?;
+    if !is_there {
+        connection.execute_batch("alter table processes add column environment_rules text")?;
+    }
     let mut insert = connection.prepare("insert or ignore into about values (?, ?, ?, ?)")?;
     for about in ABOUT {
         let is_there =
@@ -195,7 +204,7 @@ fn complete_schema(connection: &Connection) -> rusqlite::Result<()> {
 fn not_captured(connection: &Connection, set: &Outline) -> rusqlite::Result<Vec<String>> {
     let mut find = connection.prepare("select 1 from sqlite_schema where type = 'table' and name = ?")?;
     let mut missing = Vec::new();
-    for probe in &set.probes {
+    for probe in set.probes.iter().filter(|probe| !probe.is_of_rule) {
         if !find.exists([format!("probe_{}", probe.name)])? {
             missing.push(probe.name.clone());
         }

@@ -41,6 +41,14 @@ pub(super) fn forget(connection: &Connection, set: &Outline) -> rusqlite::Result
             forgotten.insert(("link", "links".to_owned(), link.name.clone()));
         }
     }
+    if !set.programs.is_empty() {
+        let mut named =
+            connection.prepare("select table_name, name from main.derivations where kind = 'program'")?;
+        let named = named.query_map([], |row| Ok(("program", row.get(0)?, row.get(1)?)))?;
+        for named in named {
+            forgotten.insert(named?);
+        }
+    }
     for (kind, table, name) in &forgotten {
         connection.execute(
             "delete from main.derivations where kind = ? and table_name = ? and name = ?",

@@ -1,8 +1,8 @@
 //! What a probe set adds to a snapshot by SQL: columns of its probes' tables, tables, and links.
 //!
 //! * [`check`] prepares all of it against tables without rows, before anything is captured.
-//! * [`derive`] adds it to a file: columns first, then endpoints, then tables, then links, each in the order of the text. `derivations` says
-//!   what was added; what has the same name and was added before is replaced.
+//! * [`derive`] adds it to a file: names of processes first, then columns, endpoints, tables and links, each in the order of the text.
+//!   `derivations` says what was added; what has the same name and was added before is replaced.
 //! * [`apply`] does that with a snapshot taken earlier.
 //!
 //! The SQL is not trusted: [`guard`] lets it read the snapshot and nothing else, within limits. Its rows go to a
@@ -19,6 +19,7 @@ mod expression;
 mod forget;
 mod guard;
 mod link;
+pub(super) mod program;
 mod table;
 
 use std::collections::HashSet;
@@ -38,13 +39,13 @@ const PREFIXES: [&str; 5] = ["sqlite_", "pragma_", "json_", "probe_", "stillfram
 /// What was added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
-    /// `column`, `endpoint`, `table`, `link`
+    /// `program`, `column`, `endpoint`, `table`, `link`
     pub kind: &'static str,
-    /// `probe_orders`, `slow_orders`, `links`
+    /// `processes`, `probe_orders`, `slow_orders`, `links`
     pub table: String,
     /// Of a table: its own.
     pub name: String,
-    /// Of a column: of its table.
+    /// Of a column: of its table. Of a program rule: the processes that it is about.
     pub rows: u64,
     /// There was one of this name, which a set had added.
     pub replaced: bool,
@@ -57,6 +58,8 @@ pub(super) struct Outcome {
     pub(super) failed: Vec<SetError>,
     /// How many of them failed because of a limit.
     pub(super) limited: usize,
+    /// What program rules could not do, in words.
+    pub(super) unnamed: Vec<String>,
 }
 
 /// Why one thing could not be added.
@@ -86,25 +89,33 @@ struct Derivation<'a> {
     limited: usize,
 }
 
-/// Adds the set to a file that has its tables and views. An error is one of the file itself.
+/// Adds the set to a file that has its tables and views, and that was captured with `of_file`. An error is one of the file
+/// itself.
 pub(super) fn derive(
     connection: &mut Connection,
     set: &Outline,
-    of_file: Vec<(String, String)>,
+    of_file: &Outline,
     budget: &mut Budget,
 ) -> rusqlite::Result<Outcome> {
-    let addresses = set.addresses.iter().cloned().chain(of_file).collect();
-    Derivation { connection, budget, is_check: false, open: HashSet::new(), addresses, limited: 0 }.run(set)
+    let addresses = set.addresses.iter().chain(&of_file.addresses).cloned().collect();
+    let derivation =
+        Derivation { connection, budget, is_check: false, open: HashSet::new(), addresses, limited: 0 };
+    let replaced = forget::forget(derivation.connection, set)?;
+    let (mut made, unnamed) = program::name(derivation.connection, set, of_file)?;
+    let mut outcome = derivation.run(set)?;
+    made.append(&mut outcome.made);
+    for made in &mut made {
+        made.replaced = replaced.contains(&(made.kind, made.table.clone(), made.name.clone()));
+    }
+    Ok(Outcome { made, unnamed, ..outcome })
 }
 
 impl Derivation<'_> {
     fn run(mut self, set: &Outline) -> rusqlite::Result<Outcome> {
-        let replaced = forget::forget(self.connection, set)?;
         let mut outcome = Outcome::default();
         let mut note = |result: Result<Made, Trouble>| match result {
             Ok(made) => {
-                let replaced = replaced.contains(&(made.kind, made.table.clone(), made.name.clone()));
-                outcome.made.push(Made { replaced, ..made });
+                outcome.made.push(made);
                 Ok(())
             }
             Err(Trouble::Set(error)) => {
@@ -140,11 +151,7 @@ impl Derivation<'_> {
     }
 
     fn note(&self, made: &Made, source: &str) -> rusqlite::Result<()> {
-        self.connection.execute(
-            "insert into main.derivations values (?, ?, ?, ?)",
-            params![made.kind, made.table, made.name, source],
-        )?;
-        Ok(())
+        note(self.connection, made, source)
     }
 
     /// The names of the columns of a SELECT, if it is one.
@@ -181,6 +188,14 @@ impl Derivation<'_> {
         let text = text.to_ascii_lowercase();
         self.open.iter().any(|table| text.contains(table.as_str()))
     }
+}
+
+fn note(connection: &Connection, made: &Made, source: &str) -> rusqlite::Result<()> {
+    connection.execute(
+        "insert into main.derivations values (?, ?, ?, ?)",
+        params![made.kind, made.table, made.name, source],
+    )?;
+    Ok(())
 }
 
 fn error(

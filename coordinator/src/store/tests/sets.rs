@@ -409,7 +409,8 @@ fn sql_without_end_and_huge_results_are_stopped() {
         let [_, table] = sections(sql);
         let mut connection = Connection::open(path).unwrap();
         let mut budget = Budget::new(TIME).with(rows, bytes);
-        let outcome = derive(&mut connection, &outline(&table).unwrap(), Vec::new(), &mut budget).unwrap();
+        let outcome =
+            derive(&mut connection, &outline(&table).unwrap(), &Outline::default(), &mut budget).unwrap();
         outcome.failed.into_iter().map(|error| error.message).collect::<Vec<_>>()
     };
     let ten = format!("{numbers} limit 10) select i, 'text' as t from n");

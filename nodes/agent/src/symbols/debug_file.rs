@@ -81,6 +81,8 @@ pub struct DebugFile {
     pub sections: Vec<DebugSection>,
     /// Where bytes of debug information lie that an executable's image can do without: start and length.
     pub debug_ranges: Vec<(u64, u64)>,
+    /// Where the symbol table and its names lie.
+    pub symbol_ranges: Vec<(u64, u64)>,
 }
 
 impl DebugFile {
@@ -95,8 +97,8 @@ impl DebugFile {
         let input = Input { file: &file, length: metadata.len() };
         let found = Found::look(&input)?;
         let build_id = found.gnu_build_id.or(found.go_build_id);
-        let Found { link, sections, debug_ranges, .. } = found;
-        Ok(DebugFile { build_id, link, sections, debug_ranges, file })
+        let Found { link, sections, debug_ranges, symbol_ranges, .. } = found;
+        Ok(DebugFile { build_id, link, sections, debug_ranges, symbol_ranges, file })
     }
 
     pub fn has_debug_info(&self) -> bool {
@@ -171,6 +173,7 @@ struct Found {
     link: Option<DebugLink>,
     sections: Vec<DebugSection>,
     debug_ranges: Vec<(u64, u64)>,
+    symbol_ranges: Vec<(u64, u64)>,
 }
 
 impl Found {
@@ -248,6 +251,9 @@ impl Found {
         let is_loaded = section.sh_flags.get(LE).0 & elf::SHF_ALLOC.0 != 0;
         if !is_loaded && (name.starts_with(b".debug_") || name.starts_with(b".zdebug_")) {
             self.debug_ranges.push((offset, length));
+        }
+        if !is_loaded && (name == b".symtab" || name == b".strtab") {
+            self.symbol_ranges.push((offset, length));
         }
         if section.sh_type.get(LE) == elf::SHT_NOTE && length <= NOTES_BYTES_MAX {
             let notes = input.read(offset, length, NOTES_BYTES_MAX, "its notes are not whole")?;

@@ -39,6 +39,22 @@ impl DebugInfo {
         Ok(self.type_index(&open)?.by_descriptor(offset).map(TypeRef::Debug))
     }
 
+    /// Types whose names fit, by name; pointers are not asked about.
+    pub fn matching(&self, fits: impl Fn(&str) -> bool) -> Result<Vec<(String, TypeRef)>, Gap> {
+        let open = self.sections.open()?;
+        let units = self.units(&open)?;
+        let mut found = Vec::new();
+        for offset in self.type_index(&open)?.all() {
+            open.spend(1)?;
+            let entry = units.entry(&open, offset)?.0.entry()?;
+            let name = entry.attributes.name_bytes().and_then(|name| std::str::from_utf8(name).ok());
+            let name = name.filter(|name| !name.starts_with('*') && fits(name));
+            found.extend(name.map(|name| (name.to_owned(), TypeRef::Debug(offset))));
+        }
+        found.sort();
+        Ok(found)
+    }
+
     /// Names of types that are near `name`, nearest first.
     pub fn similar(&self, name: &str) -> Result<Vec<String>, Gap> {
         let open = self.sections.open()?;

@@ -16,6 +16,12 @@ pub const TYPES_MAX: usize = 64;
 pub const TYPE_FIELDS_MAX: usize = 64;
 /// `[[program]]` sections of one set.
 pub const PROGRAMS_MAX: usize = 64;
+/// Sets that one `[[program]]` section names.
+pub const RULE_SETS_MAX: usize = 16;
+/// `[[set]]` sections of one text.
+pub const PARTS_MAX: usize = 64;
+/// Variables of the environment that one `[[program]]` section asks for.
+pub const ENVIRONMENT_VARIABLES_MAX: usize = 16;
 /// `[[endpoint]]` sections of one set.
 pub const ENDPOINTS_MAX: usize = 64;
 /// `[[link]]` sections of one set.

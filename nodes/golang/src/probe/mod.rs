@@ -9,6 +9,7 @@
 //! Nothing of a set is trusted: [`limits`] has the bounds.
 
 mod check;
+mod choice;
 mod column;
 mod defaults;
 mod frame;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::frame::FrameView;
+use super::problem::listed;
 use super::select::{Selected, select};
 use super::statement;
 use crate::gap::Gap;
@@ -191,6 +192,20 @@ impl Plan {
     }
 }
 
+/// Where the steps from a place lead.
+pub(super) fn walk(
+    steps: &[Step],
+    place: Place,
+    of: TypeRef,
+    reader: &Reader<'_>,
+) -> Result<(Place, TypeRef), Gap> {
+    let mut at = Standing { place, of };
+    for step in steps {
+        at = apply(step, at, reader)?.ok_or(Gap::NoSuchKey)?;
+    }
+    Ok((at.place, at.of))
+}
+
 /// `None`: there is nothing to go on with, and nothing is missing.
 fn apply(step: &Step, at: Standing, reader: &Reader<'_>) -> Result<Option<Standing>, Gap> {
     let Standing { place, of } = at;
@@ -217,8 +232,16 @@ fn apply(step: &Step, at: Standing, reader: &Reader<'_>) -> Result<Option<Standi
                 let (place, of) = reader.captured(&at.place, name)?;
                 return Ok(Some(Standing { place, of }));
             }
-            let Selected::Field { steps, .. } = select(reader.types, at.of, name)? else {
-                return Err(no_field(&reader.types.get(at.of)?.name, name));
+            let steps = match select(reader.types, at.of, name)? {
+                Selected::Field { steps, .. } => steps,
+                Selected::Ambiguous(paths) => {
+                    let of = &reader.types.get(at.of)?.name;
+                    let paths = listed(paths.iter().map(String::as_str));
+                    return Err(Gap::Expression(format!("{of} has several fields {name}: in {paths}")));
+                }
+                Selected::Missing(_) | Selected::NoStruct => {
+                    return Err(no_field(&reader.types.get(at.of)?.name, name));
+                }
             };
             for step in &steps {
                 at = match step {

@@ -8,23 +8,21 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::choice::Choice;
 use super::pattern::Pattern;
 use super::set::ProbeSet;
-use crate::value::Redact;
+use crate::value::{Chosen, Redact};
 
 /// Answers that are kept: the same few types and fields are asked for again and again.
 const KNOWN_MAX: usize = 1 << 14;
-
-/// Paths of fields.
-type Fields = Arc<[Vec<String>]>;
 
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub struct Redaction {
     types: Vec<Pattern>,
     fields: Vec<Pattern>,
-    rules: Vec<(Pattern, Fields)>,
-    known_rules: RefCell<FxHashMap<String, Option<Fields>>>,
+    rules: Vec<(Pattern, Arc<Choice>)>,
+    known_rules: RefCell<FxHashMap<String, Option<Arc<Choice>>>>,
     known_types: RefCell<FxHashMap<String, bool>>,
     known_fields: RefCell<FxHashMap<String, FxHashMap<String, bool>>>,
 }
@@ -37,7 +35,7 @@ impl Redaction {
                 redaction.types.extend(section.of_type.clone());
                 redaction.fields.extend(section.field.clone());
             }
-            let rules = set.types.iter().map(|rule| (rule.of.clone(), rule.fields.as_slice().into()));
+            let rules = set.types.iter().map(|rule| (rule.of.clone(), Arc::new(Choice::of(rule))));
             redaction.rules.extend(rules);
         }
         redaction
@@ -49,21 +47,21 @@ impl Redaction {
 }
 
 impl Redact for Redaction {
-    fn only(&self, of: &str) -> Option<Fields> {
+    fn chosen(&self, of: &str) -> Option<Arc<dyn Chosen>> {
         if self.rules.is_empty() {
             return None;
         }
         if let Some(known) = self.known_rules.borrow().get(of) {
-            return known.clone();
+            return known.clone().map(|choice| choice as _);
         }
         let rule = self.rules.iter().find(|(pattern, _)| pattern.matches(of));
-        let fields = rule.map(|(_, fields)| Arc::clone(fields));
+        let choice = rule.map(|(_, choice)| Arc::clone(choice));
         let mut known = self.known_rules.borrow_mut();
         if known.len() >= KNOWN_MAX {
             known.clear();
         }
-        known.insert(of.to_owned(), fields.clone());
-        fields
+        known.insert(of.to_owned(), choice.clone());
+        choice.map(|choice| choice as _)
     }
 
     fn hides_type(&self, name: &str) -> bool {
@@ -136,8 +134,9 @@ mod tests {
             ] {
                 assert_eq!(redaction.hides_field(of, field), hides, "{of}.{field}");
             }
-            assert_eq!(redaction.only("shop/model.Order"), Some(vec![vec!["ID".to_owned()]].into()));
-            assert_eq!(redaction.only("shop/model.Customer"), None);
+            let chosen = redaction.chosen("shop/model.Order").unwrap();
+            assert_eq!(chosen.names(), ["ID"]);
+            assert!(redaction.chosen("shop/model.Customer").is_none());
         }
         assert!(Redaction::of(&[]).is_empty());
     }

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::column::{self, RESERVED};
 use super::expression::Expression;
 use super::limits::{
-    ADDED_COLUMNS_MAX, DERIVED_TABLES_MAX, ENDPOINTS_MAX, EXPRESSIONS_MAX, LINKS_MAX, PROBES_MAX,
+    ADDED_COLUMNS_MAX, DERIVED_TABLES_MAX, ENDPOINTS_MAX, EXPRESSIONS_MAX, LINKS_MAX, PARTS_MAX, PROBES_MAX,
     PROGRAMS_MAX, REDACTIONS_MAX, SET_BYTES_MAX, TYPES_MAX, WAYS_MAX,
 };
 use super::pattern::{Pattern, Subject};
@@ -19,16 +19,23 @@ use super::problem::{Problem, Span, nearest};
 use super::toml_reader::{Section, Text, TomlReader};
 
 mod derived;
+mod environment;
+mod part;
+mod program_match;
 mod program_rule;
 mod type_rule;
 
 pub use super::toml_reader::TextPlace;
 pub use derived::{AddedColumn, BLOCKED_BY, DerivedTable, Endpoint, Link, LinkEnd, Sql};
-pub use program_rule::ProgramRule;
-pub use type_rule::TypeRule;
+pub use environment::{EnvironmentFits, names_a_secret};
+pub use part::SetPart;
+pub use program_match::{Described, Undecided, first_rule};
+pub use program_rule::{ProgramRule, StoredName};
+pub use type_rule::{TypeRule, VALUE};
 
 /// Sections of this version.
-const SECTIONS: [&str; 8] = ["probe", "type", "program", "redact", "column", "endpoint", "table", "link"];
+const SECTIONS: [&str; 9] =
+    ["probe", "type", "program", "redact", "column", "endpoint", "table", "link", "set"];
 /// Mistakes that are told at once.
 const ERRORS_MAX: usize = 50;
 
@@ -42,6 +49,8 @@ pub struct ProbeSet {
     pub endpoints: Vec<Endpoint>,
     pub tables: Vec<DerivedTable>,
     pub links: Vec<Link>,
+    /// Parts of the text that are sets of their own.
+    pub parts: Vec<SetPart>,
 }
 
 /// `[[probe]]`
@@ -233,6 +242,11 @@ fn read_set<'a>(reader: &mut TomlReader<'a>, table: &'a DeTable<'a>) -> ProbeSet
                 set.links =
                     sections.into_iter().filter_map(|section| derived::link(reader, section)).collect();
             }
+            "set" => {
+                let sections = reader.sections(name, value);
+                bounded(reader, name, &sections, PARTS_MAX);
+                set.parts = sections.iter().filter_map(|section| part::part(reader, section)).collect();
+            }
             unknown => {
                 let help = match nearest(unknown, SECTIONS) {
                     Some(nearest) => format!("did you mean [[{nearest}]]?"),
@@ -246,6 +260,7 @@ fn read_set<'a>(reader: &mut TomlReader<'a>, table: &'a DeTable<'a>) -> ProbeSet
     }
     set.probes.extend(set.programs.iter().filter_map(ProgramRule::probe));
     program_rule::clashes(reader, &set);
+    type_rule::clashes(reader, &set);
     derived::clashes(reader, &set);
     set
 }

@@ -131,6 +131,23 @@ impl<'a> TomlReader<'a> {
         self.text(value, &format!("{}.{key}", section.label))
     }
 
+    /// The number under a key, which is none below zero; likewise.
+    pub(super) fn optional_number(&mut self, section: &Section<'a>, key: &str) -> Option<u32> {
+        let value = section.table.get(key)?;
+        self.number(value, &format!("{}.{key}", section.label))
+    }
+
+    pub(super) fn number(&mut self, value: &'a Spanned<DeValue<'a>>, label: &str) -> Option<u32> {
+        let number = match value.get_ref() {
+            DeValue::Integer(digits) => u32::from_str_radix(digits.as_str(), digits.radix()).ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            self.error(value.span().start, label, "a whole number is wanted here", "write it without quotes");
+        }
+        number
+    }
+
     pub(super) fn text(&mut self, value: &'a Spanned<DeValue<'a>>, label: &str) -> Option<Text<'a>> {
         match value.get_ref() {
             DeValue::String(text) => Some(self.locate(text, value.span())),

@@ -53,6 +53,8 @@ pub use scalar::Scalar;
 use std::sync::Arc;
 
 use crate::gap::Gap;
+use crate::place::Place;
+use crate::types::TypeRef;
 
 /// A decoded value. What is missing stands in its place as a gap; what is cut says so.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,10 +131,24 @@ pub trait Redact {
     fn hides_type(&self, name: &str) -> bool;
     /// A field of a struct type, by name; or a map's entry, by the map's type and a key that is a text.
     fn hides_field(&self, of: &str, field: &str) -> bool;
-    /// The fields, as paths, that are taken of a struct of this type; `None`: all.
-    fn only(&self, _: &str) -> Option<Arc<[Vec<String>]>> {
+    /// The parts that are taken of a struct of this type; `None`: all.
+    fn chosen(&self, _: &str) -> Option<Arc<dyn Chosen>> {
         None
     }
+}
+
+/// Parts of a type.
+pub trait Chosen {
+    /// In their order, each once.
+    fn names(&self) -> Vec<&str>;
+    /// Where a part of the value at `place` is, and its type.
+    fn find(
+        &self,
+        part: usize,
+        reader: &Reader<'_>,
+        place: Place,
+        of: TypeRef,
+    ) -> Result<(Place, TypeRef), Gap>;
 }
 
 /// Hides nothing.

@@ -85,7 +85,8 @@ impl<'a> Reader<'a> {
         // Too large to be read as a whole.
         self.begin(&ty, walk)?;
         walk.nesting += 1;
-        let value = match &ty.shape {
+        let chosen = self.chosen(|| place.clone(), of, &ty, walk);
+        let by_shape = |walk: &mut Walk| match &ty.shape {
             Shape::Struct(fields) => walk.open(|walk| {
                 let mut parts = Vec::new();
                 for field in fields.iter().filter(|field| field.name != "_") {
@@ -103,6 +104,7 @@ impl<'a> Reader<'a> {
             },
             _ => Err(Gap::DamagedDebugInfo(format!("{} of {} bytes", ty.name, ty.size))),
         };
+        let value = chosen.unwrap_or_else(|| by_shape(walk));
         walk.nesting -= 1;
         value
     }
@@ -141,7 +143,8 @@ impl<'a> Reader<'a> {
         self.begin(&ty, walk)?;
         let view = view.part(0, ty.size)?;
         walk.nesting += 1;
-        let value = match self.chosen(view, &ty, walk).or_else(|| self.named(view, &ty, walk)) {
+        let value = match self.chosen(|| view.place(), of, &ty, walk).or_else(|| self.named(view, &ty, walk))
+        {
             // A release may have fields that this one does not know: they are shown as they are.
             Some(Err(Gap::UnknownType(_))) | None => self.by_shape(view, &ty, walk),
             Some(value) => value,

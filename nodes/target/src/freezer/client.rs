@@ -5,6 +5,7 @@ use super::message::{HostCommand, HostReply};
 use super::socket::{Socket, SocketError};
 use super::target::Target;
 use super::window::Window;
+use crate::environment::Environment;
 use crate::executable::Executable;
 use crate::process::{Listing, ProcessError};
 use std::fs::File;
@@ -135,6 +136,12 @@ impl Freezer {
 pub(super) fn executable(pid: u32, files: Vec<OwnedFd>) -> Result<Executable, FreezerError> {
     let [file] = <[OwnedFd; 1]>::try_from(files).map_err(|_| no_descriptors())?;
     Executable::of(pid, File::from(file)).map_err(|error| ProcessError::on(pid, "exe", error).into())
+}
+
+/// The same for what it was started with.
+pub(super) fn environment(pid: u32, files: Vec<OwnedFd>) -> Result<Environment, FreezerError> {
+    let [file] = <[OwnedFd; 1]>::try_from(files).map_err(|_| no_descriptors())?;
+    Ok(Environment::of(pid, File::from(file)))
 }
 
 /// EMFILE on this side looks like that: the kernel drops what finds no room (unix(7), SCM_RIGHTS).

@@ -9,6 +9,7 @@ use super::message::{
 use super::socket::{Socket, SocketError};
 use super::window::Window;
 use crate::auxiliary;
+use crate::environment::Environment;
 use crate::executable::Executable;
 use crate::freeze::{FreezeError, Frozen, freeze_or_give_up};
 use crate::memory::LiveMemory;
@@ -70,6 +71,10 @@ impl Conversation {
             TargetCommand::Executable => {
                 let opened = Executable::open(pid).map(Executable::into_file);
                 send_opened(socket, opened.map(OwnedFd::from), TargetReply::Executable)
+            }
+            TargetCommand::Environment => {
+                let opened = Environment::open(pid).map(Environment::into_file);
+                send_opened(socket, opened.map(OwnedFd::from), TargetReply::Environment)
             }
             TargetCommand::Auxiliary => {
                 let entries = auxiliary::of_process(pid).map(|auxiliary| auxiliary.entries);

@@ -54,6 +54,8 @@ pub(super) enum TargetCommand {
         budget_ns: u64,
     },
     Resume,
+    /// Answered with the descriptor of `/proc/PID/environ`.
+    Environment,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -71,6 +73,7 @@ pub(super) enum TargetReply {
     Resumed(PauseRecord),
     /// The last frame of a conversation.
     Refused(String),
+    Environment(Result<(), ProcessFailure>),
 }
 
 /// The bytes, and which ranges are whole, are in the window.

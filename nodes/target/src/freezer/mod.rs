@@ -7,7 +7,8 @@
 //!  agent                                  freezer
 //!  Freezer ───── control socket ───────── server: list, executable of a pid, open a pid
 //!  Target  ───── socket of its own ────── conversation, a thread a target:
-//!                                         executable, auxiliary vector, fate, read, freeze, resume
+//!                                         executable, environment, auxiliary vector, fate, read,
+//!                                         freeze, resume
 //!          ═════ window (memfd) ═════════ ranges in, bytes of the target out
 //! ```
 //!

@@ -1,11 +1,12 @@
 //! The agent's side of one conversation: a target that another process reads and freezes.
 
-use super::client::{ANSWER_MAX, Host, executable, lock};
+use super::client::{ANSWER_MAX, Host, environment, executable, lock};
 use super::error::FreezerError;
 use super::message::{ReadRecord, TargetCommand, TargetReply};
 use super::socket::Socket;
 use super::window::{DATA_BYTES, RANGES_MAX, SLOTS, Slot, Window};
 use crate::auxiliary::Auxiliary;
+use crate::environment::Environment;
 use crate::executable::Executable;
 use crate::freeze::{FreezeError, Pause, Unstopped};
 use crate::process::{Fate, Process, ProcessError};
@@ -75,6 +76,15 @@ impl Target {
         match self.line().exchange(TargetCommand::Executable)? {
             (TargetReply::Executable(Ok(())), files) => executable(self.process.pid, files),
             (TargetReply::Executable(Err(failure)), _) => Err(ProcessError::from(failure).into()),
+            (other, _) => Err(self.line().unexpected(other)),
+        }
+    }
+
+    /// What it was started with, opened now.
+    pub fn environment(&self) -> Result<Environment, FreezerError> {
+        match self.line().exchange(TargetCommand::Environment)? {
+            (TargetReply::Environment(Ok(())), files) => environment(self.process.pid, files),
+            (TargetReply::Environment(Err(failure)), _) => Err(ProcessError::from(failure).into()),
             (other, _) => Err(self.line().unexpected(other)),
         }
     }

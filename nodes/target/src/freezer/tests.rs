@@ -186,6 +186,7 @@ fn garbage_on_the_control_socket_ends_the_server() {
 fn command() -> impl Strategy<Value = TargetCommand> {
     prop_oneof![
         Just(TargetCommand::Executable),
+        Just(TargetCommand::Environment),
         Just(TargetCommand::Auxiliary),
         Just(TargetCommand::Fate),
         (0u8..2, 0u32..20).prop_map(|(slot, ranges)| TargetCommand::Read { slot, ranges }),
@@ -211,6 +212,7 @@ proptest! {
                 (_, Err(error)) => prop_assert!(false, "{command:?}: {error}"),
                 (_, Ok(TargetReply::Refused(_))) => break,
                 (TargetCommand::Executable, Ok(TargetReply::Executable(_)))
+                | (TargetCommand::Environment, Ok(TargetReply::Environment(_)))
                 | (TargetCommand::Auxiliary, Ok(TargetReply::Auxiliary(_)))
                 | (TargetCommand::Fate, Ok(TargetReply::Fate(_)))
                 | (TargetCommand::Read { .. }, Ok(TargetReply::Read(_)))

@@ -23,6 +23,35 @@ use crate::variable::{FrameVariables, Variable};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
     pub probes: Vec<CheckedProbe>,
+    pub types: Vec<CheckedTypeRule>,
+}
+
+/// A `[[type]]` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedTypeRule {
+    /// As it was written, and where in the set.
+    pub pattern: String,
+    pub line: usize,
+    pub column: usize,
+    pub types: Vec<CheckedType>,
+    /// Types beyond the limit.
+    pub left_out: usize,
+    /// What may have been meant, where no type fits.
+    pub suggestions: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedType {
+    pub name: String,
+    pub parts: Vec<CheckedPart>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedPart {
+    pub text: String,
+    /// `None`: only each value tells, or there is none.
+    pub type_name: Option<String>,
+    pub mistake: Option<Mistake>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,23 +104,33 @@ pub struct Mistake {
 }
 
 impl Checked {
-    /// Every probe of this program has a function, and every expression fits in at least one.
+    /// Every probe of this program has a function, and every expression fits in at least one. Likewise what rules say of types,
+    /// but that there is such a type: it may be another program's.
     pub fn is_good(&self) -> bool {
-        self.probes.iter().filter(|probe| probe.not_here.is_none()).all(|probe| {
-            let columns = probe.functions.iter().flat_map(|function| &function.expressions);
-            let mut bad = columns.clone().filter(|expression| expression.mistake.is_some());
-            let fits_elsewhere = |bad: &CheckedExpression| {
-                columns.clone().any(|other| other.column == bad.column && other.mistake.is_none())
-            };
-            !probe.functions.is_empty() && bad.all(fits_elsewhere)
-        })
+        let are_types_good = self.types.iter().all(|rule| {
+            let parts = rule.types.iter().flat_map(|of| &of.parts);
+            let mut bad = parts.clone().filter(|part| part.mistake.is_some());
+            bad.all(|bad| parts.clone().any(|other| other.text == bad.text && other.mistake.is_none()))
+        });
+        are_types_good
+            && self.probes.iter().filter(|probe| probe.not_here.is_none()).all(|probe| {
+                let columns = probe.functions.iter().flat_map(|function| &function.expressions);
+                let mut bad = columns.clone().filter(|expression| expression.mistake.is_some());
+                let fits_elsewhere = |bad: &CheckedExpression| {
+                    columns.clone().any(|other| other.column == bad.column && other.mistake.is_none())
+                };
+                !probe.functions.is_empty() && bad.all(fits_elsewhere)
+            })
     }
 }
 
 impl Availability<'_> {
     /// `program`: the file name of the executable.
     pub fn check(&self, set: &ProbeSet, program: &str) -> Checked {
-        Checked { probes: set.probes.iter().map(|probe| self.check_probe(probe, program)).collect() }
+        Checked {
+            probes: set.probes.iter().map(|probe| self.check_probe(probe, program)).collect(),
+            types: set.types.iter().map(|rule| self.check_type_rule(rule)).collect(),
+        }
     }
 
     fn check_probe(&self, probe: &Probe, program: &str) -> CheckedProbe {
@@ -223,7 +262,7 @@ fn begun(column: &str, text: &str) -> CheckedExpression {
     }
 }
 
-fn mistake(way: &Way, problem: Problem) -> Mistake {
+pub(super) fn mistake(way: &Way, problem: Problem) -> Mistake {
     let (line, at) = way.place.of(&way.text, problem.span);
     Mistake { line, column: at, message: problem.message, nearest: problem.nearest }
 }

@@ -10,6 +10,7 @@ mod check;
 mod functions;
 mod list;
 mod needs;
+mod type_rules;
 mod variables;
 
 use std::ops::Range;
@@ -26,7 +27,10 @@ use crate::function_table::Function;
 use crate::gap::Gap;
 use crate::types::{Type, TypeRef, Types};
 
-pub use check::{Checked, CheckedExpression, CheckedFunction, CheckedProbe, Mistake};
+pub use check::{
+    Checked, CheckedExpression, CheckedFunction, CheckedPart, CheckedProbe, CheckedType, CheckedTypeRule,
+    Mistake,
+};
 pub use list::{Listed, ListedFunction};
 pub use variables::{VariableReport, VariablesReport};
 

@@ -256,6 +256,52 @@ fn what_is_hidden_stays_hidden_on_every_way() {
 }
 
 #[test]
+fn of_types_rules_choose_parts() {
+    let mut rest = Rest::new();
+    // What it embeds by pointer is nil, what else it has is there.
+    let rule = r#"[[type]]
+match = '**.Request'
+capture = ["ID", "User.Name", "Items[1].SKU", "Items[2]", 'Tags["a"]', "By", "Base.Version", "Version", "None", "KeyAt[3]", "*User"]
+"#;
+    let parts = |rest: &Rest, rule: &str| match rest.carry_out(&rest.check("*req"), None, rule).value {
+        Value::Record(parts) => parts,
+        other => panic!("{other:?}"),
+    };
+    let several = "shop/orders.Request has several fields Version: in Base and Audit";
+    let user = Value::Record(vec![("Name".to_owned(), text("abc"))]);
+    let expected = [
+        ("ID", text("abcdef")),
+        ("User.Name", text("abc")),
+        ("Items[1].SKU", text("bc")),
+        ("Items[2]", Value::Missing(Gap::OutOfRange { index: 2, length: 2 })),
+        (r#"Tags["a"]"#, Value::Missing(Gap::NoSuchKey)),
+        ("By", Value::Missing(Gap::NilPointer)),
+        ("Base.Version", Value::Int(7)),
+        ("Version", Value::Missing(Gap::Expression(several.to_owned()))),
+        ("None", Value::Missing(Gap::Expression("shop/orders.Request has no field None".to_owned()))),
+        ("KeyAt[3]", Value::Uint(3)),
+        ("*User", user),
+    ];
+    let found = parts(&rest, rule);
+    assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)));
+    // What must not leave the host does not by a rule either.
+    let hidden = format!("{rule}[[redact]]\nfield = '**.{{User.Name,Request.Items}}'\n");
+    let found = parts(&rest, &hidden);
+    for at in [1, 2, 3] {
+        assert_eq!(found[at].1, Value::Missing(Gap::Redacted), "{}", found[at].0);
+    }
+    // A struct that is too large to be read as a whole is no exception.
+    let (int, huge) = (rest.world.by_name("int").unwrap().unwrap(), 1 << 20);
+    let filler = rest.world.add("[131072]int", huge, Shape::Array { element: int, length: huge / 8 });
+    let large = rest.world.structure("shop/model.Large", &[("Number", int), ("Rest", filler)]);
+    rest.variable("n").of = large;
+    rest.at("n", Location::Frame(-8));
+    let chosen =
+        rest.carry_out(&rest.check("n"), None, "[[type]]\nmatch = '**.Large'\ncapture = ['Number']").value;
+    assert_eq!(chosen, Value::Record(vec![("Number".to_owned(), Value::Int(REQUEST as i64))]));
+}
+
+#[test]
 fn without_expressions_variables_are_taken() {
     let rest = Rest::new();
     let columns = default_columns(&rest.variables.variables, &rest.world);
