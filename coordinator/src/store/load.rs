@@ -476,7 +476,7 @@ impl ProcessLoad {
             "insert into processes (process_id, host_id, pid, ns_pid, started_unix_ns, program, container_id, exe,
                  cmdline, main_module, build_id, go_version, arch, threads, goroutines, reused,
                  pause_start_unix_ns, pause_ns, frozen_start_unix_ns, frozen_ns, state, reason)
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)",
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 self.process_id,
                 self.host.0,
@@ -493,6 +493,7 @@ impl ProcessLoad {
                 head.arch,
                 head.threads,
                 self.counts.goroutines as i64,
+                pause.map_or(0, |window| window.reused),
                 pause.map(|window| window.pause_start_unix_ns),
                 pause.map(|window| window.pause_ns),
                 pause.map(|window| window.frozen_start_unix_ns),

@@ -160,7 +160,8 @@ impl Captures {
         let gone = frozen.memory().is_gone();
         let pause = frozen.resume().map_err(|error| CaptureError::of_freezer(pid, error))?;
 
-        progress(Phase::Decoding(Some(convert::pause(pause))));
+        let window = convert::pause(pause, gathered.reused);
+        progress(Phase::Decoding(Some(window)));
         if gone || pause.ended == Ended::Died {
             return Err(CaptureError::Died { pid });
         }
@@ -177,7 +178,7 @@ impl Captures {
             exe,
             cmdline: scrub::command_line(&process.cmdline),
             threads: threads.len() as u32,
-            pause: Some(pause),
+            pause: Some(window),
         };
         Ok(convert::process(about, &build, goroutines, captured))
     }
@@ -282,7 +283,7 @@ impl Captures {
             exe: name,
             cmdline: String::new(),
             threads: file.threads().len() as u32,
-            pause: file.pause(),
+            pause: file.pause().map(|pause| convert::pause(pause, 0)),
         };
         let captured = probing.map(Probing::finish).unwrap_or_default();
         Ok(convert::process(about, &build, goroutines, captured))

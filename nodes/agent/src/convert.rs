@@ -21,7 +21,7 @@ pub(crate) struct About {
     pub(crate) exe: String,
     pub(crate) cmdline: String,
     pub(crate) threads: u32,
-    pub(crate) pause: Option<Pause>,
+    pub(crate) pause: Option<PauseWindow>,
 }
 
 pub(crate) fn process(
@@ -86,7 +86,7 @@ pub(crate) fn process(
         main_module: info.main_module.as_ref().map(|m| format!("{} {}", m.path, m.version).trim().to_owned()),
         arch: build.identity.executable.architecture.name().to_owned(),
         threads: about.threads,
-        pause: about.pause.map(pause),
+        pause: about.pause,
         completeness: if reason.is_some() { Completeness::Partial } else { Completeness::Complete },
         reason,
         files,
@@ -112,12 +112,14 @@ fn line(line: i32) -> u32 {
     u32::try_from(line).unwrap_or(0)
 }
 
-pub(crate) fn pause(pause: Pause) -> PauseWindow {
+/// `reused`: stacks that were copied before.
+pub(crate) fn pause(pause: Pause, reused: usize) -> PauseWindow {
     PauseWindow {
         pause_start_unix_ns: pause.pause_start_ns,
         pause_ns: pause.pause.as_nanos() as i64,
         frozen_start_unix_ns: pause.frozen_start_ns,
         frozen_ns: pause.frozen.as_nanos() as i64,
+        reused: u32::try_from(reused).unwrap_or(u32::MAX),
     }
 }
 
