@@ -55,8 +55,9 @@ struct Stamps {
 }
 
 impl Stamps {
-    fn start(program: Program) -> Stamps {
-        let process = Running::start(program.command().arg(WORKERS), None);
+    /// `how`: it is odd in this way.
+    fn start(program: Program, how: Option<&str>) -> Stamps {
+        let process = Running::start(program.command().arg(WORKERS).args(how), None);
         let executable = std::fs::read(&program.path).expect("it is there");
         let build = Build::read(Arc::new(executable)).expect("it is a Go program");
         Stamps { program, process, build }
@@ -153,13 +154,27 @@ fn stamp(goroutines: &Goroutines, stack: u32) -> Option<u64> {
 
 #[test]
 fn a_stack_is_of_the_turn_that_its_goroutine_is_in() {
+    captures_agree(None);
+}
+
+#[test]
+fn so_it_is_while_a_thousand_threads_come_and_go() {
+    captures_agree(Some("threads"));
+}
+
+#[test]
+fn so_it_is_while_the_number_of_processors_changes() {
+    captures_agree(Some("processors"));
+}
+
+fn captures_agree(how: Option<&str>) {
     let captures = number("STILLFRAME_STAMPS_SNAPSHOTS", SNAPSHOTS_DEFAULT);
     let mut rows = vec![row!["build", "goroutines", "reused", "compared", "stale", "round", "late"]];
     let mut reasons = Vec::new();
     let mut problems = Vec::new();
     let freezer = freezer();
     for program in Program::some("stamps") {
-        let stamps = Stamps::start(program);
+        let stamps = Stamps::start(program, how);
         let (program, pid) = (&stamps.program, stamps.process.pid());
         let target = freezer.open(pid).expect("it runs");
         let runtime = Runtime::locate(&stamps.build, target.memory(), 0).expect("it is at its address");
@@ -250,7 +265,7 @@ fn how_often_a_goroutine_seems_not_to_have_run() {
         vec![row!["build", "us between", "parked", "ran", "most turns", "wrong after 1", "after 2"]];
     let mut problems = Vec::new();
     for program in Program::some("stamps") {
-        let stamps = Stamps::start(program);
+        let stamps = Stamps::start(program, None);
         let program = &stamps.program;
         let memory = LiveMemory::new(stamps.process.pid()).expect("it runs");
         let memory = Watched { memory, stamps: &stamps, turns: RefCell::default() };

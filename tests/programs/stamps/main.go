@@ -8,7 +8,8 @@
 //
 //	ready <pid> <workers> <address of the records> <bytes from one to the next>
 //
-// The first word of a record is the turn, the second one the goroutine's number.
+// The first word of a record is the turn, the second one the goroutine's number. Behind the number may stand how odd it is:
+// "threads" has a thousand threads that come and go, "processors" changes GOMAXPROCS all the time.
 package main
 
 import (
@@ -19,6 +20,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 )
@@ -45,8 +47,8 @@ var (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fail("usage: stamps NUMBER")
+	if len(os.Args) < 2 || len(os.Args) > 3 {
+		fail("usage: stamps NUMBER [threads | processors]")
 	}
 	number, err := strconv.Atoi(os.Args[1])
 	if err != nil || number < 2 || number > 10_000 {
@@ -67,6 +69,9 @@ func main() {
 		time.Sleep(time.Millisecond)
 	}
 	go collect()
+	if len(os.Args) == 3 {
+		beOdd(os.Args[2])
+	}
 	time.Sleep(100 * time.Millisecond)
 	fmt.Println("ready", os.Getpid(), next, uint64(uintptr(unsafe.Pointer(&workers[0]))), unsafe.Sizeof(workers[0]))
 	for {
@@ -77,6 +82,34 @@ func main() {
 func fail(message string) {
 	fmt.Fprintln(os.Stderr, "stamps:", message)
 	os.Exit(2)
+}
+
+func beOdd(how string) {
+	switch how {
+	case "threads":
+		for i := 0; i < 1000; i++ {
+			go thread(time.Duration(i) * time.Millisecond)
+		}
+	case "processors":
+		go func() {
+			for i := 0; ; i++ {
+				runtime.GOMAXPROCS(1 + i%7)
+				time.Sleep(300 * time.Microsecond)
+			}
+		}()
+	default:
+		fail("nothing is called " + how)
+	}
+}
+
+// thread has a thread of its own, in a system call, for a second and more, and ends with it; another one follows.
+func thread(more time.Duration) {
+	runtime.LockOSThread()
+	wait := syscall.NsecToTimespec(int64(time.Second + more))
+	if err := syscall.Nanosleep(&wait, nil); err != nil && err != syscall.EINTR {
+		fail(err.Error())
+	}
+	go thread(more)
 }
 
 // collect makes garbage, and has it collected: stacks shrink.
