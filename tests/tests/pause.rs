@@ -84,6 +84,7 @@ fn a_program_is_stopped_for_a_short_time() {
     let program = Program::all("many").into_iter().rfind(|p| p.kind == Kind::Cgo).expect("it is built");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("s.db");
+    let mut lowest = 100.0_f64;
     let mut table_rows = vec![row![
         "goroutines",
         "own stall ms",
@@ -132,7 +133,8 @@ fn a_program_is_stopped_for_a_short_time() {
         }
         cells.extend([format!("{percent:.2}"), format!("{:.2}", middle_and_worst(took).0)]);
         table_rows.push(cells);
-        assert!(percent >= REUSED_PERCENT, "{goroutines}: {percent} % of the stacks were copied before");
+        lowest = lowest.min(percent);
     }
     println!("{program}, {snapshots} snapshots each\n{}", table(&table_rows));
+    assert!(lowest >= REUSED_PERCENT, "only {lowest} % of the stacks were copied before");
 }
