@@ -114,7 +114,7 @@ impl Tally {
             return;
         }
         frozen.resume().expect("it runs again");
-        self.reused += gathered.reused;
+        self.reused += gathered.reused();
         self.add(&decode(runtime, gathered, &threads, None), &turns);
     }
 

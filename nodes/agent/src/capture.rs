@@ -160,7 +160,7 @@ impl Captures {
         let gone = frozen.memory().is_gone();
         let pause = frozen.resume().map_err(|error| CaptureError::of_freezer(pid, error))?;
 
-        let window = convert::pause(pause, gathered.reused);
+        let window = convert::pause(pause, gathered.reused());
         progress(Phase::Decoding(Some(window)));
         if gone || pause.ended == Ended::Died {
             return Err(CaptureError::Died { pid });
