@@ -73,11 +73,14 @@ secrets="1.21.13:normal 1.27.3:cgo"
 waits="1.21.13:normal 1.21.13:stripped 1.22.10:normal 1.22.10:stripped 1.23.9:normal 1.23.1:stripped 1.24.11:normal
 	1.24.11:stripped 1.25.5:pie 1.25.5:stripped 1.26.6:normal 1.26.6:stripped 1.27.3:cgo 1.27.3:stripped"
 
+# By what a goroutine's record says of its park, and by coroutines (Go 1.23).
+stamps="1.21.13:normal 1.23.9:normal 1.25.5:normal 1.27.3:normal"
+
 # For arm64, where they are run by an emulator.
 foreign="1.21.13:normal 1.22.10:pie-stripped 1.23.9:stripped 1.24.11:bare 1.25.5:pie 1.26.6:stripped 1.27.3:normal 1.27.3:stripped"
 
 native=$(go env GOARCH)
-read -ra programs <<<"${PROGRAMS:-still still-arm64 busy many values requests traffic transactions secrets waits}"
+read -ra programs <<<"${PROGRAMS:-still still-arm64 busy many values requests traffic transactions secrets stamps waits}"
 
 builds_of() { # program
 	if [[ ${MATRIX:-} == all && $1 == still ]]; then
@@ -96,6 +99,8 @@ builds_of() { # program
 		echo "${BUILDS:-$waits}"
 	elif [[ $1 == secrets ]]; then
 		echo "${BUILDS:-$secrets}"
+	elif [[ $1 == stamps ]]; then
+		echo "${BUILDS:-$stamps}"
 	elif [[ $1 == *-arm64 ]]; then
 		echo "${BUILDS:-$foreign}"
 	else
@@ -109,7 +114,7 @@ sources_hash() {
 	cd "$sources"
 	{
 		pwd
-		find still busy many values requests traffic transactions secrets waits -type f \( -name '*.go' -o -name '*.c' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+		find still busy many values requests traffic transactions secrets stamps waits -type f \( -name '*.go' -o -name '*.c' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
 	} | sha256sum | cut -c1-16
 }
 

@@ -252,7 +252,7 @@ fn remedy(class: FailureClass) -> &'static str {
 
 impl From<PauseWindow> for Pause {
     fn from(pause: PauseWindow) -> Pause {
-        let PauseWindow { pause_start_unix_ns, pause_ns, frozen_start_unix_ns, frozen_ns } = pause;
+        let PauseWindow { pause_start_unix_ns, pause_ns, frozen_start_unix_ns, frozen_ns, .. } = pause;
         Pause { pause_start_unix_ns, pause_ns, frozen_start_unix_ns, frozen_ns }
     }
 }

@@ -53,6 +53,8 @@ pub struct PauseWindow {
     pub frozen_start_unix_ns: i64,
     /// From the last stop to the first resume: the time in which nothing in the target moved.
     pub frozen_ns: i64,
+    /// Goroutines whose stacks had been copied before, and were proved unchanged in that time.
+    pub reused: u32,
 }
 
 /// One target, whole.

@@ -58,6 +58,7 @@ fn pause() -> PauseWindow {
         pause_ns: 2_500_000,
         frozen_start_unix_ns: 1_760_000_000_000_400_000,
         frozen_ns: -1,
+        reused: 300,
     }
 }
 

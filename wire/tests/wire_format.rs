@@ -177,6 +177,7 @@ fn largest() -> ProcessFacts {
         pause_ns: i64::MAX,
         frozen_start_unix_ns: i64::MIN,
         frozen_ns: i64::MAX,
+        reused: u32::MAX,
     };
     let frame = Frame {
         function: u32::MAX,

@@ -485,7 +485,7 @@ impl ProcessLoad {
                  cmdline, main_module, build_id, go_version, arch, threads, goroutines, reused,
                  pause_start_unix_ns, pause_ns, frozen_start_unix_ns, frozen_ns, state, reason,
                  environment_rules)
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 self.process_id,
                 self.host.0,
@@ -502,6 +502,7 @@ impl ProcessLoad {
                 head.arch,
                 head.threads,
                 self.counts.goroutines as i64,
+                pause.map_or(0, |window| window.reused),
                 pause.map(|window| window.pause_start_unix_ns),
                 pause.map(|window| window.pause_ns),
                 pause.map(|window| window.frozen_start_unix_ns),

@@ -85,6 +85,7 @@ pub fn process(pid: u32, goroutines: u64, stacks: u32) -> ProcessFacts {
             pause_ns: 2_500_000,
             frozen_start_unix_ns: 1_760_000_100_000_400_000,
             frozen_ns: 2_000_000,
+            reused: 1,
         }),
         environment: EnvironmentFits::NotAsked,
         completeness: Completeness::Complete,

@@ -169,7 +169,8 @@ impl Captures {
         let gone = frozen.memory().is_gone();
         let pause = frozen.resume().map_err(|error| CaptureError::of_freezer(pid, error))?;
 
-        progress(Phase::Decoding(Some(convert::pause(pause))));
+        let window = convert::pause(pause, gathered.reused());
+        progress(Phase::Decoding(Some(window)));
         if gone || pause.ended == Ended::Died {
             return Err(CaptureError::Died { pid });
         }
@@ -186,7 +187,8 @@ impl Captures {
             exe,
             cmdline,
             threads: threads.len() as u32,
-            pause: Some(pause),
+            pause: Some(window),
+            frozen_monotonic_ns: Some(pause.frozen_monotonic_ns),
             environment,
         };
         Ok(convert::process(about, &build, goroutines, captured))
@@ -295,7 +297,8 @@ impl Captures {
             exe: name,
             cmdline: String::new(),
             threads: file.threads().len() as u32,
-            pause: file.pause(),
+            pause: file.pause().map(|pause| convert::pause(pause, 0)),
+            frozen_monotonic_ns: file.pause().map(|pause| pause.frozen_monotonic_ns),
             environment,
         };
         let captured = probing.map(Probing::finish).unwrap_or_default();

@@ -23,7 +23,9 @@ pub(crate) struct About {
     pub(crate) exe: String,
     pub(crate) cmdline: String,
     pub(crate) threads: u32,
-    pub(crate) pause: Option<Pause>,
+    pub(crate) pause: Option<PauseWindow>,
+    /// When it stood still, by CLOCK_MONOTONIC.
+    pub(crate) frozen_monotonic_ns: Option<i64>,
     pub(crate) environment: EnvironmentFits,
 }
 
@@ -69,7 +71,7 @@ pub(crate) fn process(
             ),
         });
     }
-    let clocks = Clocks::of(about.pause.as_ref());
+    let clocks = Clocks::of(about.pause.as_ref(), about.frozen_monotonic_ns);
     let of_goroutine = |of| goroutine(of, clocks, &mut gaps);
     let mut converted: Vec<Goroutine> = goroutines.goroutines.into_iter().map(of_goroutine).collect();
     gaps.extend(converted.iter_mut().filter_map(bound_arguments));
@@ -91,7 +93,7 @@ pub(crate) fn process(
         main_module: info.main_module.as_ref().map(|m| format!("{} {}", m.path, m.version).trim().to_owned()),
         arch: build.identity.executable.architecture.name().to_owned(),
         threads: about.threads,
-        pause: about.pause.map(pause),
+        pause: about.pause,
         completeness: if reason.is_some() { Completeness::Partial } else { Completeness::Complete },
         reason,
         environment: environment(about.environment),
@@ -126,12 +128,14 @@ fn line(line: i32) -> u32 {
     u32::try_from(line).unwrap_or(0)
 }
 
-pub(crate) fn pause(pause: Pause) -> PauseWindow {
+/// `reused`: stacks that were copied before.
+pub(crate) fn pause(pause: Pause, reused: usize) -> PauseWindow {
     PauseWindow {
         pause_start_unix_ns: pause.pause_start_ns,
         pause_ns: pause.pause.as_nanos() as i64,
         frozen_start_unix_ns: pause.frozen_start_ns,
         frozen_ns: pause.frozen.as_nanos() as i64,
+        reused: u32::try_from(reused).unwrap_or(u32::MAX),
     }
 }
 

@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use stillframe_golang::waits::{Channel, Detail, Kind, Wait};
-use stillframe_target::freeze::Pause;
-use stillframe_wire::facts;
+use stillframe_wire::facts::{self, PauseWindow};
 use syscalls::Sysno;
 
 /// When the process stood still, by two clocks; `None`: nobody knows.
@@ -11,8 +10,9 @@ use syscalls::Sysno;
 pub(crate) struct Clocks(Option<(i64, i64)>);
 
 impl Clocks {
-    pub(crate) fn of(pause: Option<&Pause>) -> Self {
-        Clocks(pause.map(|pause| (pause.frozen_monotonic_ns, pause.frozen_start_ns)))
+    /// `monotonic_ns`: of the same moment as the window's beginning.
+    pub(crate) fn of(pause: Option<&PauseWindow>, monotonic_ns: Option<i64>) -> Self {
+        Clocks(monotonic_ns.zip(pause.map(|pause| pause.frozen_start_unix_ns)))
     }
 
     fn unix_ns(self, monotonic_ns: Option<i64>) -> Option<i64> {

@@ -121,13 +121,14 @@ pub struct Goroutines {
 /// Turns what was gathered into goroutines. `now` is CLOCK_MONOTONIC, in nanoseconds, of the freeze.
 pub fn decode(
     runtime: &Runtime<'_>,
-    mut gathered: Gathered,
+    mut gathered: Gathered<'_>,
     threads: &[Thread],
     now: Option<i64>,
 ) -> Goroutines {
+    let receiving = gathered.receiving();
     let image = gathered.image();
     let mut decoder = Decoder::new(runtime, &image, threads, now, gathered.cut);
-    decoder.receiving = std::mem::take(&mut gathered.receiving);
+    decoder.receiving = receiving;
     decoder.load_threads(&gathered.threads);
     let mut seen = rustc_hash::FxHashSet::default();
     let mut unreadable = 0usize;

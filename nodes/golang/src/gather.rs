@@ -28,42 +28,33 @@ pub(crate) const THREADS_MAX: usize = 100_000;
 pub const STACK_BYTES_MAX: u64 = 64 << 20;
 
 /// What was read, not yet sorted.
-pub struct Gathered {
+pub struct Gathered<'a> {
     rounds: Vec<Round>,
+    /// What was copied before the freeze. Sorting it takes time, and is done when the process runs again.
+    precopy: Option<Precopy<'a>>,
     /// Addresses of all `runtime.g`.
     pub(crate) goroutines: Vec<u64>,
     pub(crate) threads: Vec<u64>,
     /// The budget ended before everything was read.
     pub(crate) cut: bool,
-    /// Of stacks that were copied before the freeze and proved unchanged in it: what their goroutines receive into, by the
-    /// address of the record. What these slots held when they were copied may be out of date.
-    pub(crate) receiving: HashMap<u64, Rc<[Range]>>,
-    /// Stacks that were copied before the freeze and proved unchanged in it.
-    pub reused: usize,
 }
 
 /// Reads a frozen process. `threads` are its threads; `precopy` is what was copied of it while it ran; `still` says
 /// whether it is still frozen.
-pub fn gather(
+pub fn gather<'a>(
     runtime: &Runtime<'_>,
     memory: &dyn Memory,
     threads: &[Thread],
-    mut precopy: Option<Precopy<'_>>,
+    mut precopy: Option<Precopy<'a>>,
     probing: Option<&mut Probing<'_>>,
     still: &dyn Fn() -> bool,
-) -> Gathered {
+) -> Gathered<'a> {
     let mut gatherer = Gatherer::new(memory, still);
     let mut found = (Vec::new(), Vec::new());
     // A missing first round leaves everything empty, which `decode` reports.
     let _ = gather_into(runtime, &mut gatherer, threads, precopy.as_mut(), probing, &mut found);
-    let (mut receiving, mut reused) = (HashMap::new(), 0);
-    for (address, slots) in precopy.iter().flat_map(|precopy| precopy.reused()) {
-        reused += 1;
-        receiving.extend(slots.map(|slots| (address, Rc::clone(slots))));
-    }
-    let mut rounds = gatherer.rounds;
-    rounds.extend(precopy.into_iter().flat_map(Precopy::into_rounds));
-    Gathered { rounds, goroutines: found.0, threads: found.1, cut: gatherer.cut, receiving, reused }
+    let (rounds, cut) = (gatherer.rounds, gatherer.cut);
+    Gathered { rounds, precopy, goroutines: found.0, threads: found.1, cut }
 }
 
 fn gather_into(
@@ -168,9 +159,15 @@ fn gather_into(
         bubbles.insert(g.bubble);
     });
     let bubble_at = layouts.g.bubble.or(layouts.g.sync_group);
+    // Mostly the same for all of them: a set is slow.
+    let mut last = (None, None);
     for (_, g) in precopy.iter().flat_map(|precopy| precopy.records(true)) {
-        labels.extend(u64_at(g, layouts.g.labels));
-        bubbles.extend(bubble_at.and_then(|at| u64_at(g, at)));
+        let these = (u64_at(g, layouts.g.labels), bubble_at.and_then(|at| u64_at(g, at)));
+        if these != last {
+            labels.extend(these.0);
+            bubbles.extend(these.1);
+            last = these;
+        }
     }
     labels::gather(gatherer, runtime.build.minor, labels.into_iter());
     let bubbles: Vec<u64> = bubbles.into_iter().filter(|&b| b != 0).collect();
@@ -206,7 +203,7 @@ pub(crate) fn stack_range(sp: u64, hi: u64) -> Range {
     Range { address: sp, length: (hi - sp).min(STACK_BYTES_MAX) as usize }
 }
 
-impl Gathered {
+impl Gathered<'_> {
     /// Not even the list of goroutines was read.
     pub fn is_empty(&self) -> bool {
         self.goroutines.is_empty()
@@ -217,8 +214,22 @@ impl Gathered {
         self.cut
     }
 
-    /// The copy of the process's memory.
+    /// Stacks that were copied before the freeze and proved unchanged in it.
+    pub fn reused(&self) -> usize {
+        self.precopy.iter().flat_map(|precopy| precopy.reused()).count()
+    }
+
+    /// Of these stacks: what their goroutines receive into, by the address of the record. What these slots held when they
+    /// were copied may be out of date.
+    pub(crate) fn receiving(&self) -> HashMap<u64, Rc<[Range]>> {
+        let all = self.precopy.iter().flat_map(|precopy| precopy.reused());
+        all.filter_map(|(address, slots)| Some((address, Rc::clone(slots?)))).collect()
+    }
+
+    /// The copy of the process's memory. What was copied before the freeze is in it, and not here any more.
     pub(crate) fn image(&mut self) -> Image {
-        image(std::mem::take(&mut self.rounds))
+        let mut rounds = std::mem::take(&mut self.rounds);
+        rounds.extend(self.precopy.take().into_iter().flat_map(Precopy::into_rounds));
+        image(rounds)
     }
 }

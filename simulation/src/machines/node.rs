@@ -317,6 +317,7 @@ impl World<'_> {
             pause_ns: frozen_ns as i64,
             frozen_start_unix_ns: unix_ns,
             frozen_ns: frozen_ns as i64,
+            reused: 0,
         };
         self.mail(Address::Capture(host, capture), Mail::Capture(capture::state::Event::Resumed { pause }));
         let Some(target) = self.target(host, pid) else { return };

@@ -141,6 +141,7 @@ async fn capture(
         pause_ns,
         frozen_start_unix_ns: frozen_at_unix_ns,
         frozen_ns: pause_ns,
+        reused: 0,
     });
     if work > budget {
         return Err(refusal(FailureClass::Limit, "the pause budget was spent"));

@@ -4,10 +4,13 @@
 //	many 100000
 //
 // prints "ready <pid>" when all of them have been started and the last ones
-// stand at their channel. SIGTERM and SIGQUIT stay at Go's default.
+// stand at their channel. With "stall" behind the number one more goroutine reads
+// the clock all the time, and for each line on standard input it says for how many
+// nanoseconds at most it could not since the last one. SIGTERM and SIGQUIT stay at Go's default.
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"runtime"
@@ -35,8 +38,9 @@ var paths = [8]func(job, chan struct{}){
 var arrived atomic.Int64
 
 func main() {
-	if len(os.Args) != 2 {
-		fail("usage: many NUMBER")
+	stall := len(os.Args) == 3 && os.Args[2] == "stall"
+	if len(os.Args) != 2 && !stall {
+		fail("usage: many NUMBER [stall]")
 	}
 	number, err := strconv.Atoi(os.Args[1])
 	if err != nil || number < 0 {
@@ -49,10 +53,30 @@ func main() {
 		time.Sleep(5 * time.Millisecond)
 	}
 	fmt.Printf("ready %d\n", os.Getpid())
+	if stall {
+		go watchClock()
+		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+			fmt.Println("stall", longest.Swap(0))
+		}
+		return
+	}
 	// Asleep and not in a bare select: with every goroutine in a channel operation
 	// the runtime would report a deadlock.
 	for {
 		time.Sleep(time.Hour)
+	}
+}
+
+// longest is the longest time between two readings of the clock, in nanoseconds.
+var longest atomic.Int64
+
+func watchClock() {
+	for last := time.Now(); ; {
+		now := time.Now()
+		if gap := int64(now.Sub(last)); gap > longest.Load() {
+			longest.Store(gap)
+		}
+		last = now
 	}
 }
 

@@ -17,9 +17,10 @@ fn completeness() -> impl Strategy<Value = Completeness> {
 
 prop_compose! {
     fn pause()(
-        (pause_start_unix_ns, pause_ns, frozen_start_unix_ns, frozen_ns) in any::<(i64, i64, i64, i64)>(),
+        (pause_start_unix_ns, pause_ns, frozen_start_unix_ns, frozen_ns, reused)
+            in any::<(i64, i64, i64, i64, u32)>(),
     ) -> PauseWindow {
-        PauseWindow { pause_start_unix_ns, pause_ns, frozen_start_unix_ns, frozen_ns }
+        PauseWindow { pause_start_unix_ns, pause_ns, frozen_start_unix_ns, frozen_ns, reused }
     }
 }
 

@@ -131,6 +131,13 @@ impl<'a> Precopy<'a> {
         self.read_records(memory, go_on);
     }
 
+    /// Goroutines whose stacks would be used, as far as it is known now.
+    pub fn unchanged(&self) -> impl Iterator<Item = u64> {
+        let goid = self.parked.outline.layouts.g.goid;
+        let all = self.records.iter().filter(|(number, _, _)| self.places[*number].stack.is_some());
+        all.filter_map(move |(_, _, record)| u64_at(record, goid))
+    }
+
     /// Reads the records of a process that stands still. `goroutines`: `allgs`. How many of them, from the first on, are
     /// known; 0: this is the copy of other ones, or it was not checked.
     pub(crate) fn verify(&mut self, goroutines: &[u64], gatherer: &mut Gatherer<'_>) -> usize {

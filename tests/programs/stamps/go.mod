@@ -1,0 +1,3 @@
+module stillframe.test/stamps
+
+go 1.21
