@@ -4,7 +4,7 @@
 #   $STILLFRAME_PROGRAMS/packs-<library>-<release>-<go version>
 #
 # What is there already is left. Without MATRIX=all, one build of each library's newest release. Modules come from
-# the module proxy.
+# the module proxy. LIBRARIES="pgx otel" builds these only.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -13,7 +13,7 @@ sources=$root/tests/programs/packs
 mkdir -p "$STILLFRAME_PROGRAMS"
 
 newest="http:std:1.27.3 http:std:1.26.6 database_sql:std:1.27.3 grpc:v1.85.0:1.27.3 pgx:v5.12.0:1.27.3 redis:v9.23.0:1.27.3
-	otel:v0.72.0:1.27.3"
+	otel:v0.72.0:1.27.3 h2c:v0.59.0:1.27.3 grpc_http:v1.85.0:1.27.3 context:std:1.27.3 locks:std:1.27.3"
 # The oldest releases are those that build with all versions of Go. gRPC's types changed in 1.69, 1.71 and 1.77.
 all="http:std:1.21.13 http:std:1.22.10 http:std:1.23.9 http:std:1.24.11 http:std:1.25.5 http:std:1.26.6 http:std:1.27.3
 	database_sql:std:1.21.13 database_sql:std:1.22.10 database_sql:std:1.23.9 database_sql:std:1.24.11
@@ -23,13 +23,21 @@ all="http:std:1.21.13 http:std:1.22.10 http:std:1.23.9 http:std:1.24.11 http:std
 	grpc:v1.77.0:1.25.5 grpc:v1.77.0:1.27.3 grpc:v1.85.0:1.26.6 grpc:v1.85.0:1.27.3
 	redis:v9.0.0:1.21.13 redis:v9.0.0:1.27.3 redis:v9.14.0:1.24.11 redis:v9.23.0:1.26.6 redis:v9.23.0:1.27.3
 	pgx:v5.0.0:1.21.13 pgx:v5.0.0:1.27.3 pgx:v5.7.0:1.24.11 pgx:v5.12.0:1.26.6 pgx:v5.12.0:1.27.3
-	otel:v0.72.0:1.27.3"
+	otel:v0.46.0:1.21.13 otel:v0.46.0:1.27.3 otel:v0.61.0:1.24.11 otel:v0.72.0:1.27.3
+	h2c:v0.16.0:1.21.13 h2c:v0.16.0:1.27.3 h2c:v0.34.0:1.24.11 h2c:v0.59.0:1.27.3
+	grpc_http:v1.43.0:1.21.13 grpc_http:v1.43.0:1.27.3 grpc_http:v1.71.0:1.24.11 grpc_http:v1.77.0:1.25.5
+	grpc_http:v1.85.0:1.27.3
+	context:std:1.21.13 context:std:1.22.10 context:std:1.23.9 context:std:1.24.11 context:std:1.25.5 context:std:1.26.6
+	context:std:1.27.3
+	locks:std:1.21.13 locks:std:1.22.10 locks:std:1.23.9 locks:std:1.24.11 locks:std:1.25.5 locks:std:1.26.6
+	locks:std:1.27.3"
 
 module_of() { # library
 	case $1 in
-	grpc) echo google.golang.org/grpc ;;
+	grpc | grpc_http) echo google.golang.org/grpc ;;
 	redis) echo github.com/redis/go-redis/v9 ;;
 	pgx) echo github.com/jackc/pgx/v5 ;;
+	h2c) echo golang.org/x/net ;;
 	# Released together with otelhttp.
 	otel) echo go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc ;;
 	esac
@@ -47,6 +55,10 @@ build() { # library release version
 		export GOTOOLCHAIN=go$3 GOWORK=off CGO_ENABLED=0 GOFLAGS=-buildvcs=false
 		if [[ -n $module ]]; then
 			go get "$module@$2"
+			if [[ $1 == otel ]]; then
+				go get "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp@$2" \
+					"go.opentelemetry.io/otel/sdk@$(go list -m -f '{{.Version}}' go.opentelemetry.io/otel)"
+			fi
 			go mod tidy
 			# Dependencies may name a newer one.
 			sed -i '/^toolchain/d' go.mod
@@ -66,5 +78,6 @@ list=$newest
 [[ ${MATRIX:-} != all ]] || list=$all
 for one in $list; do
 	IFS=: read -r library release version <<<"$one"
+	[[ " ${LIBRARIES:-$library} " == *" $library "* ]] || continue
 	build "$library" "$release" "$version"
 done

@@ -30,12 +30,24 @@ fn what_packs_find_is_what_was_called() {
 fn compare(program: &Path, file: &Path, problems: &mut Vec<String>) -> BTreeMap<String, (usize, usize)> {
     let (mut child, expected) = start(program);
     let pid = child.id().to_string();
-    let ran = run(&["snapshot", "--max-pause", "5s", "--pid", &pid, "--force", "-o", file.to_str().unwrap()]);
+    // Not captured unless they are asked for.
+    let packs = ["--pack", "default", "--pack", "context", "--pack", "locks"];
+    let arguments = ["snapshot", "--max-pause", "5s", "--pid", &pid, "--force", "-o", file.to_str().unwrap()];
+    let ran = run(&[&arguments[..], &packs[..]].concat());
     child.kill().and_then(|()| child.wait()).expect("the program is ended");
     assert_eq!(ran.code, Some(0), "{}: {}", program.display(), ran.stderr);
     let mut found: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    for ((probe, column), values) in &expected {
-        let query = format!("select \"{column}\" as value from probe_{probe} where \"{column}\" is not null");
+    check_flights(program, file, &expected, problems);
+    for ((probe, column), values) in expected.iter().filter(|((probe, _), _)| probe != FLIGHTS) {
+        // All of a context at once: which belong together.
+        let value = match (probe.as_str(), column.as_str()) {
+            ("context", "row") => {
+                "ifnull(deadline, '-') || ' ' || cancelled || ' ' || \
+                 coalesce(json_extract(cause, '$.s'), json_extract(cause, '$.\"$type\"'), '-')"
+            }
+            (_, column) => &format!("\"{column}\""),
+        };
+        let query = format!("select {value} as value from probe_{probe} where value is not null");
         let captured: Vec<String> = rows(file, &query)
             .iter()
             .map(|row| match &row["value"] {
@@ -59,6 +71,35 @@ fn compare(program: &Path, file: &Path, problems: &mut Vec<String>) -> BTreeMap<
     }
     found
 }
+
+/// The very requests in flight that the program tells, if it tells any: none twice, and none that a connection only carries.
+/// Where a method is missing, the protocol tells.
+fn check_flights(program: &Path, file: &Path, expected: &Expected, problems: &mut Vec<String>) {
+    let Some(told) = expected.get(&(FLIGHTS.to_owned(), "row".to_owned())) else { return };
+    let found: Vec<[String; 2]> =
+        rows(file, "select role || ' ' || protocol as protocol, method from endpoints")
+            .iter()
+            .map(|row| ["protocol", "method"].map(|name| row[name].as_str().unwrap_or_default().to_owned()))
+            .collect();
+    let mut left: Vec<[&str; 2]> = told.iter().map(|row| split_method(row)).collect();
+    let is_known = |[_, method]: &&[String; 2]| !method.is_empty();
+    let (known, unknown): (Vec<_>, Vec<_>) = found.iter().partition(is_known);
+    let fits = known.iter().chain(&unknown).all(|[protocol, method]| {
+        let at = left.iter().position(|one| one[0] == protocol && (method.is_empty() || one[1] == method));
+        at.map(|at| left.swap_remove(at)).is_some()
+    });
+    if !fits || !left.is_empty() {
+        problems.push(format!("{}: in flight are {told:#?}, not {found:#?}", program.display()));
+    }
+}
+
+/// What stands before and after the second space.
+fn split_method(row: &str) -> [&str; 2] {
+    let at = row.match_indices(' ').nth(1).expect("role, protocol and method").0;
+    [&row[..at], &row[at + 1..]]
+}
+
+const FLIGHTS: &str = "requests_in_flight";
 
 type Expected = BTreeMap<(String, String), Vec<String>>;
 

@@ -86,6 +86,9 @@ fn a_misspelled_function_has_suggestions() {
     let listed = json(&asked("list", "main.string_", &still()));
     assert_eq!(listed["functions"].as_array().unwrap().len(), 0);
     assert!(listed["suggestions"].as_array().unwrap().iter().any(|s| s == "main.strings_"), "{listed}");
+    // Without the path, too.
+    let listed = json(&asked("list", "**waitDoneOrWrk", &still()));
+    assert!(listed["suggestions"].as_array().unwrap().iter().any(|s| s == "main.waitDoneOrWork"), "{listed}");
 }
 
 #[test]

@@ -22,6 +22,18 @@ func (slow) NumInput() int                              { return -1 }
 func (slow) Exec([]driver.Value) (driver.Result, error) { return hang() }
 func (slow) Query([]driver.Value) (driver.Rows, error)  { hang(); return nil, nil }
 
+// direct is one whose connections take statements without preparing them, as most do.
+type direct struct{ slow }
+
+func (direct) Open(string) (driver.Conn, error) { return direct{}, nil }
+func (direct) QueryContext(context.Context, string, []driver.NamedValue) (driver.Rows, error) {
+	hang()
+	return nil, nil
+}
+func (direct) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
+	return hang()
+}
+
 //go:noinline
 func hang() (driver.Result, error) {
 	reached <- "database_sql"
@@ -51,5 +63,23 @@ func start() []int {
 	expect("database_sql", "statement", "update "+scrubbed)
 	expect("database_sql", "statement", "tx "+scrubbed)
 	expect("database_sql", "statement", "prepared "+scrubbed)
-	return make([]int, 4)
+	sql.Register("direct", direct{})
+	two, err := sql.Open("direct", "")
+	check(err)
+	go func() { two.QueryContext(context.Background(), "direct "+statement) }()
+	go func() { two.ExecContext(context.Background(), "direct update "+statement) }()
+	go func() {
+		tx, err := two.Begin()
+		check(err)
+		tx.QueryContext(context.Background(), "direct tx "+statement)
+	}()
+	go func() {
+		connection, err := two.Conn(context.Background())
+		check(err)
+		connection.ExecContext(context.Background(), "direct conn "+statement)
+	}()
+	for _, of := range []string{"direct ", "direct update ", "direct tx ", "direct conn "} {
+		expect("database_sql", "statement", of+scrubbed)
+	}
+	return make([]int, 8)
 }

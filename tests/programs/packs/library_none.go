@@ -1,4 +1,4 @@
-//go:build !(http || database_sql || grpc || otel || pgx || redis)
+//go:build !(context || database_sql || grpc || grpc_http || h2c || http || locks || otel || pgx || redis)
 
 package main
 

@@ -3,6 +3,10 @@
 //
 //	<probe> <column> <value>
 //
+// and one for each row of requests_in_flight, if the program tells all of them:
+//
+//	requests_in_flight row <role> <protocol> <method>
+//
 // Servers are in the program itself, so that it needs nothing else.
 package main
 
@@ -23,6 +27,9 @@ func expect(probe string, columns ...string) {
 		all = append(all, expected{probe, columns[i], columns[i+1]})
 	}
 }
+
+// flight is one request in flight.
+func flight(row string) { expect("requests_in_flight", "row", row) }
 
 // reached is told by each call's server that it has been asked.
 var reached = make(chan string, 100)

@@ -73,10 +73,16 @@ Examples:
   stillframe probe diff orders 3 5")]
 pub struct Diff {
     name: String,
+    #[arg(value_parser = version)]
     from: Option<u32>,
+    #[arg(value_parser = version)]
     to: Option<u32>,
     #[command(flatten)]
     address: Address,
+}
+
+fn version(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "a version is a number, as `stillframe probe sets NAME` lists them".to_owned())
 }
 
 pub fn push(arguments: &Push, json: bool) -> anyhow::Result<Done> {
@@ -200,6 +206,11 @@ impl Client {
         if let Some(set) = sets.iter().find(|set| set.name == name) {
             let message = format!("the set {name} has no version {version}");
             let help = format!("its newest one is {}; `stillframe probe sets {name}` lists all", set.version);
+            return Err(Failure::new(Class::Usage, message, help));
+        }
+        if let Some((name, version)) = name.split_once('@') {
+            let message = format!("{name}@{version} is no name of a probe set");
+            let help = format!("here the version is an argument of its own: {name} {version}");
             return Err(Failure::new(Class::Usage, message, help));
         }
         let help = match nearest(name, sets.iter().map(|set| set.name.as_str())) {

@@ -1,6 +1,6 @@
 //! The functions that a pattern means: those that have code, and those that live on in others that they were inlined into.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Availability, ByName};
 use crate::function_table::Function;
@@ -86,6 +86,20 @@ impl<'a> Availability<'a> {
             names.iter().copied().filter(|name| name.to_lowercase().contains(&folded)).collect();
         near.sort_by_key(|name| name.len());
         near.truncate(SUGGESTIONS_MAX);
-        if near.is_empty() { similar(text, names) } else { near.into_iter().map(str::to_owned).collect() }
+        if !near.is_empty() {
+            return near.into_iter().map(str::to_owned).collect();
+        }
+        let by_name = similar(text, names.iter().copied());
+        if !by_name.is_empty() {
+            return by_name;
+        }
+        // Neither the path nor the type was given, and the rest is misspelled.
+        let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+        let lasts: BTreeSet<String> = names.iter().map(|name| last(name)).collect();
+        let near = similar(&last(text), lasts.iter().map(String::as_str));
+        let mut found: Vec<String> =
+            names.into_iter().filter(|name| near.contains(&last(name))).map(str::to_owned).collect();
+        found.truncate(SUGGESTIONS_MAX);
+        found
     }
 }
