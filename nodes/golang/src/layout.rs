@@ -91,9 +91,8 @@ mirror! {
         parking_on_chan: "parkingOnChan",
         tracking_seq: "trackingSeq",
         gc_assist_bytes: "gcAssistBytes",
-    } where {
-        // Up to 1.22.
         timer: "timer",
+    } where {
         // 1.23 and later.
         sleep_when: "sleepWhen",
         // 1.24.

@@ -108,7 +108,7 @@ pub(crate) struct GRecord {
     pub(crate) running_cleanups: bool,
     /// First of the `sudog`s that it waits with.
     pub(crate) waiting: u64,
-    /// Of its sleep, up to Go 1.22.
+    /// Of its sleep.
     pub(crate) timer: u64,
     /// When its sleep ends (CLOCK_MONOTONIC), from Go 1.23 on.
     pub(crate) sleep_when: i64,
@@ -126,7 +126,7 @@ impl GRecord {
     // @go size runtime.g.bubble = none (..1.24), 8 (1.25..)
     // @go size runtime.g.runningCleanups = none (..1.24), 1 (1.25..)
     // @go size runtime.g.waiting = 8
-    // @go size runtime.g.timer = 8 (..1.22), none (1.23..)
+    // @go size runtime.g.timer = 8
     // @go size runtime.g.sleepWhen = none (..1.22), 8 (1.23..)
     // @go size runtime.g.secret = none (..1.25), 4 (1.26..)
     // @go size runtime.gobuf.{sp,pc,g,lr,bp} = 8
@@ -161,7 +161,7 @@ impl GRecord {
             bubble: bubble.map_or(Some(0), |at| u64_at(bytes, at))?,
             running_cleanups: g.running_cleanups.map_or(Some(0), |at| u8_at(bytes, at))? != 0,
             waiting: u64_at(bytes, g.waiting)?,
-            timer: g.timer.map_or(Some(0), |at| u64_at(bytes, at))?,
+            timer: u64_at(bytes, g.timer)?,
             sleep_when: g.sleep_when.map_or(Some(0), |at| u64_at(bytes, at))?.cast_signed(),
             secret: g.secret.map_or(Some(0), |at| u32_at(bytes, at))? != 0,
         })

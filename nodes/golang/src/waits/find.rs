@@ -310,7 +310,7 @@ impl<'a> Waits<'a> {
     }
 
     fn sleeps_until(&self, g: &GRecord) -> Option<i64> {
-        if g.timer == 0 {
+        if self.runtime.build.layouts.g.sleep_when.is_some() {
             return Some(g.sleep_when).filter(|&when| when > 0);
         }
         let when = g.timer.wrapping_add(self.runtime.build.layouts.timer.when as u64);

@@ -95,12 +95,9 @@ pub(super) struct Owner {
     pub(super) semaphore_at: u64,
 }
 
-// @go size sync.Mutex = 8
-// @go offset sync.Once.m = 4
-// @go offset sync.WaitGroup.sema = 8
-// @go offset sync.RWMutex.w = 0
-// @go offset sync.RWMutex.writerSem = 8
-// @go offset sync.RWMutex.readerSem = 12
+// Offsets in structures of the package sync, the same in Go 1.21 to 1.27 (sync/mutex.go, since 1.24 internal/sync/mutex.go:
+// `state`, `sema`; sync/rwmutex.go: `w`, `writerSem`, `readerSem`; sync/waitgroup.go: `state`, `sema`; sync/once.go: `done`,
+// `m`). `tests/tests/waits.rs` holds them against programs of all these versions.
 pub(super) const MUTEX_SEMAPHORE: u64 = 4;
 pub(super) const WRITER_SEMAPHORE: u64 = 8;
 pub(super) const READER_SEMAPHORE: u64 = 12;

@@ -21,9 +21,8 @@ const CASES_MAX: usize = 128;
 const SAMPLE: usize = 8;
 /// And of those that have nothing where the sample had it.
 const UNLIKE_MAX: usize = 2048;
-/// From the beginning of a `sync.Cond` to its list.
-//
-// @go offset sync.Cond.notify = 16
+/// From the beginning of a `sync.Cond` to its list: behind `noCopy`, which is empty, and the interface `L` (sync/cond.go, Go
+/// 1.21 to 1.27).
 pub(super) const CONDITION_LIST: u64 = 16;
 
 /// A goroutine that is parked.

@@ -99,14 +99,11 @@ impl PollRecord {
     }
 }
 
-/// `sync.Mutex`.
+/// `sync.Mutex`; up to Go 1.23 the constants stand in sync/mutex.go.
 //
 // @go const internal/sync.mutexLocked = none (..1.23), 1 (1.24..)
 // @go const internal/sync.mutexStarving = none (..1.23), 4 (1.24..)
 // @go const internal/sync.mutexWaiterShift = none (..1.23), 3 (1.24..)
-// @go const sync.mutexLocked = 1 (..1.23), none (1.24..)
-// @go const sync.mutexStarving = 4 (..1.23), none (1.24..)
-// @go const sync.mutexWaiterShift = 3 (..1.23), none (1.24..)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MutexState(pub(super) u32);
 
@@ -124,13 +121,10 @@ impl MutexState {
     }
 }
 
-/// `sync.RWMutex`: readers that hold it, and whether a writer holds it or waits for it.
-//
-// @go const sync.rwmutexMaxReaders = 1073741824
-// @go offset sync.RWMutex.readerCount = 16
-// @go offset sync.RWMutex.readerWait = 20
+/// `sync.RWMutex`, of which `readerCount` is at 16 and `readerWait` at 20 (sync/rwmutex.go, Go 1.21 to 1.27).
 pub(super) const RWMUTEX_BYTES: usize = 24;
 
+/// Readers that hold it, and whether a writer holds it or waits for it. `rwmutexMaxReaders`: sync/rwmutex.go.
 pub(super) fn readers(bytes: &[u8]) -> Option<(i64, bool)> {
     const MAX_READERS: i64 = 1 << 30;
     let signed = |at| u32_at(bytes, at).map(|word| i64::from(word.cast_signed()));
@@ -140,12 +134,10 @@ pub(super) fn readers(bytes: &[u8]) -> Option<(i64, bool)> {
     (found.0 >= 0 && count > -2 * MAX_READERS).then_some(found)
 }
 
-/// `sync.WaitGroup`: its counter, and how many goroutines wait.
-//
-// @go offset sync.WaitGroup.state = 0
-// @go source sync.(*WaitGroup).Wait
+/// `sync.WaitGroup`, which begins with its `state` (sync/waitgroup.go, Go 1.21 to 1.27).
 pub(super) const WAIT_GROUP_BYTES: usize = 16;
 
+/// Its counter, and how many goroutines wait.
 pub(super) fn counts(bytes: &[u8]) -> Option<(i32, u32)> {
     let state = u64_at(bytes, 0)?;
     // From Go 1.25 on the uppermost bit of the waiters says that it is of a bubble (testing/synctest).
