@@ -111,8 +111,7 @@ impl<'a> Waits<'a> {
                 one(kind::of_file(writes, names), None, detail)
             }
             Queue::Sleep => {
-                let until_ns =
-                    if g.bubble != 0 { None } else { Some(self.sleeps_until(g).ok_or(UNREADABLE)?) };
+                let until_ns = if g.bubble != 0 { None } else { self.sleeps_until(g) };
                 one(Kind::Sleep, None, Detail::Sleep { until_ns })
             }
             Queue::None => {
@@ -310,11 +309,13 @@ impl<'a> Waits<'a> {
         self.on_stack(2, waiting, is).ok_or(NOT_FOUND)
     }
 
+    /// The runtime's own goroutines sleep by timers of theirs (`scavengerState.sleep`, runtime/mgcscavenge.go).
     fn sleeps_until(&self, g: &GRecord) -> Option<i64> {
         if self.runtime.build.layouts.g.sleep_when.is_some() {
             return Some(g.sleep_when).filter(|&when| when > 0);
         }
-        let when = g.timer.wrapping_add(self.runtime.build.layouts.timer.when as u64);
+        let timer = Some(g.timer).filter(|&timer| timer != 0)?;
+        let when = timer.wrapping_add(self.runtime.build.layouts.timer.when as u64);
         self.image.read_u64(when).ok().map(u64::cast_signed)
     }
 }

@@ -49,7 +49,7 @@ pub enum Detail {
         counter: i32,
         waiters: u32,
     },
-    /// Nanoseconds of CLOCK_MONOTONIC; `None` where time is not real (testing/synctest).
+    /// Nanoseconds of CLOCK_MONOTONIC; `None` where time is not real (testing/synctest), and of the runtime's own goroutines.
     Sleep {
         until_ns: Option<i64>,
     },
