@@ -11,6 +11,7 @@ use crate::executable::Executable;
 use crate::freeze::{FreezeError, Pause, Unstopped};
 use crate::process::{Fate, Process, ProcessError};
 use nix::errno::Errno;
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -30,8 +31,8 @@ pub struct Target {
     memory: RemoteMemory,
 }
 
-/// A target's memory, read by the freezer: each call in chunks of at most 1 MiB and 1024
-/// ranges. A chunk is asked for before the one before it is copied out.
+/// A target's memory, read by the freezer: each call in chunks of at most 256 KiB and 1024
+/// ranges. Several are asked for before the first one is copied out.
 #[derive(Clone, Debug)]
 pub struct RemoteMemory {
     line: Arc<Line>,
@@ -53,6 +54,8 @@ pub struct FrozenTarget {
 struct Line {
     host: Arc<Host>,
     ends: Mutex<(Socket, Window)>,
+    /// Room for the data of one chunk: none is made while the target stands.
+    data: Mutex<Vec<u8>>,
     /// Whether the target stood when the last read was done.
     still: AtomicBool,
     /// As [`ReadRecord::errno`].
@@ -62,7 +65,9 @@ struct Line {
 impl Target {
     pub(super) fn new(host: Arc<Host>, process: Process, socket: Socket, window: Window) -> Target {
         let ends = Mutex::new((socket, window));
-        let line = Line { host, ends, still: AtomicBool::new(false), errno: AtomicI32::new(0) };
+        // Written to, so that its pages are there.
+        let data = Mutex::new(vec![1; DATA_BYTES]);
+        let line = Line { host, ends, data, still: AtomicBool::new(false), errno: AtomicI32::new(0) };
         Target { process, memory: RemoteMemory { line: Arc::new(line) } }
     }
 
@@ -223,7 +228,7 @@ impl RemoteMemory {
         self.line.errno.load(Ordering::Relaxed) == Errno::ESRCH as i32
     }
 
-    /// All chunks, in their order. `finish` takes one out of its slot while the next one is read.
+    /// All chunks, in their order. `finish` takes one out of its slot while those that follow are read.
     fn read_chunks(
         &self,
         chunks: impl Iterator<Item = Chunk>,
@@ -233,19 +238,23 @@ impl RemoteMemory {
         let ends = lock(&line.ends);
         let (socket, window) = &*ends;
         let slots: Vec<Slot<'_>> = (0..SLOTS).filter_map(|number| window.slot(number)).collect();
-        let mut under_way = None;
+        let mut under_way: VecDeque<(Chunk, &Slot<'_>)> = VecDeque::with_capacity(SLOTS);
         for (number, chunk) in chunks.enumerate() {
+            // The slots are used in turn: that of the first one is the next.
+            if under_way.len() == SLOTS
+                && let Some((first, slot)) = under_way.pop_front()
+            {
+                line.await_read(socket)?;
+                finish(&first, slot);
+            }
             let number = number % SLOTS;
             slots[number].put_ranges(&chunk.ranges);
             line.tell(socket, TargetCommand::Read { slot: number as u8, ranges: chunk.ranges.len() as u32 })?;
-            if let Some((before, slot)) = under_way.replace((chunk, &slots[number])) {
-                line.await_read(socket)?;
-                finish(&before, slot);
-            }
+            under_way.push_back((chunk, &slots[number]));
         }
-        if let Some((last, slot)) = under_way {
+        for (chunk, slot) in under_way {
             line.await_read(socket)?;
-            finish(&last, slot);
+            finish(&chunk, slot);
         }
         Ok(())
     }
@@ -299,7 +308,7 @@ impl Memory for RemoteMemory {
 
     /// As [`Memory::read_many`]. Ranges are handed out while the freezer reads those that follow.
     fn read_each(&self, ranges: &[Range], each: &mut dyn FnMut(usize, Option<&[u8]>)) {
-        let mut data = vec![0; DATA_BYTES];
+        let mut data = lock(&self.line.data);
         // What came of a range that is longer than a slot.
         let mut begun: (Vec<u8>, bool) = (Vec::new(), true);
         let mut next = 0;

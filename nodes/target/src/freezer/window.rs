@@ -1,6 +1,6 @@
 //! The memory that a conversation's two ends share: ranges go in, bytes of the target come out.
 //!
-//! It has [`SLOTS`] slots: while the agent copies from one, the freezer reads into the other. Of each slot:
+//! It has [`SLOTS`] slots: while the agent copies from one, the freezer reads into others. Of each slot:
 //!
 //! | at | what |
 //! | --- | --- |
@@ -25,11 +25,11 @@ use stillframe_golang::memory::Range;
 /// Ranges of one read: as many as one system call takes (`UIO_MAXIOV`, readv(2)).
 pub(super) const RANGES_MAX: usize = 1024;
 
-/// Bytes of one read: few enough to stay in a processor's cache until they are copied.
-pub(super) const DATA_BYTES: usize = 1 << 20;
+/// Bytes of one read: few enough to stay in a processor's cache until they are copied and compared.
+pub(super) const DATA_BYTES: usize = 256 << 10;
 
-/// Reads that may be under way at a time.
-pub(super) const SLOTS: usize = 2;
+/// Reads that may be under way at a time: so many that neither end waits for the other to wake up.
+pub(super) const SLOTS: usize = 8;
 
 const RANGE_BYTES: usize = 16;
 const WHOLE_AT: usize = RANGES_MAX * RANGE_BYTES;
