@@ -3,6 +3,7 @@
 use super::client::{ANSWER_MAX, Host, environment, executable, lock};
 use super::error::FreezerError;
 use super::message::{ReadRecord, TargetCommand, TargetReply};
+use super::reader::READERS;
 use super::socket::Socket;
 use super::window::{DATA_BYTES, RANGES_MAX, SLOTS, Slot, Window};
 use crate::auxiliary::Auxiliary;
@@ -49,11 +50,19 @@ pub struct FrozenTarget {
     is_over: bool,
 }
 
-/// A conversation.
+/// Of one of the freezer's readers.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) socket: Socket,
+    pub(super) window: Window,
+}
+
+/// A conversation, and what else reads for it.
 #[derive(Debug)]
 struct Line {
     host: Arc<Host>,
-    ends: Mutex<(Socket, Window)>,
+    /// That of the conversation first.
+    ends: Mutex<[End; READERS]>,
     /// Room for the data of one chunk: none is made while the target stands.
     data: Mutex<Vec<u8>>,
     /// Whether the target stood when the last read was done.
@@ -63,8 +72,8 @@ struct Line {
 }
 
 impl Target {
-    pub(super) fn new(host: Arc<Host>, process: Process, socket: Socket, window: Window) -> Target {
-        let ends = Mutex::new((socket, window));
+    pub(super) fn new(host: Arc<Host>, process: Process, ends: [End; READERS]) -> Target {
+        let ends = Mutex::new(ends);
         // Written to, so that its pages are there.
         let data = Mutex::new(vec![1; DATA_BYTES]);
         let line = Line { host, ends, data, still: AtomicBool::new(false), errno: AtomicI32::new(0) };
@@ -121,21 +130,21 @@ impl Target {
         let line = self.line();
         let budget_ns = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
         let ends = lock(&line.ends);
-        ends.0.set_patience(LATE_MAX.saturating_add(budget)).map_err(FreezerError::Start)?;
-        let record = match line.exchange_on(&ends.0, TargetCommand::Freeze { budget_ns })?.0 {
+        set_patience(&ends, LATE_MAX.saturating_add(budget))?;
+        let record = match line.exchange_on(&ends[0].socket, TargetCommand::Freeze { budget_ns })?.0 {
             TargetReply::Frozen(Ok(record)) => record,
             TargetReply::Frozen(Err(failure)) => return Err(FreezeError::from(failure).into()),
-            other => return Err(line.unexpected_on(&ends.0, other)),
+            other => return Err(line.unexpected_on(&ends[0].socket, other)),
         };
         let mut threads: Vec<Thread> = record.threads.into_iter().map(Into::into).collect();
         let mut goes_on = record.more;
         while goes_on {
-            match line.hear(&ends.0)?.0 {
+            match line.hear(&ends[0].socket)?.0 {
                 TargetReply::Threads { threads: next, more } => {
                     threads.extend(next.into_iter().map(Thread::from));
                     goes_on = more;
                 }
-                other => return Err(line.unexpected_on(&ends.0, other)),
+                other => return Err(line.unexpected_on(&ends[0].socket, other)),
             }
         }
         line.still.store(true, Ordering::Relaxed);
@@ -203,11 +212,11 @@ impl FrozenTarget {
         let line = &self.memory.line;
         line.still.store(false, Ordering::Relaxed);
         let ends = lock(&line.ends);
-        let pause = match line.exchange_on(&ends.0, TargetCommand::Resume)?.0 {
+        let pause = match line.exchange_on(&ends[0].socket, TargetCommand::Resume)?.0 {
             TargetReply::Resumed(pause) => pause.into(),
-            other => return Err(line.unexpected_on(&ends.0, other)),
+            other => return Err(line.unexpected_on(&ends[0].socket, other)),
         };
-        ends.0.set_patience(ANSWER_MAX).map_err(FreezerError::Start)?;
+        set_patience(&ends, ANSWER_MAX)?;
         Ok(pause)
     }
 }
@@ -234,29 +243,45 @@ impl RemoteMemory {
         chunks: impl Iterator<Item = Chunk>,
         finish: &mut dyn FnMut(&Chunk, &Slot<'_>),
     ) -> Result<(), FreezerError> {
+        let ends = lock(&self.line.ends);
+        let result = self.read_chunks_on(&ends, chunks, finish);
+        if result.is_err() {
+            // Nobody knows what would come next on any of them.
+            ends.iter().for_each(|end| end.socket.close());
+        }
+        result
+    }
+
+    fn read_chunks_on(
+        &self,
+        ends: &[End; READERS],
+        chunks: impl Iterator<Item = Chunk>,
+        finish: &mut dyn FnMut(&Chunk, &Slot<'_>),
+    ) -> Result<(), FreezerError> {
         let line = &self.line;
-        let ends = lock(&line.ends);
-        let (socket, window) = &*ends;
-        let slots: Vec<Slot<'_>> = (0..SLOTS).filter_map(|number| window.slot(number)).collect();
-        let mut under_way: VecDeque<(Chunk, &Slot<'_>)> = VecDeque::with_capacity(SLOTS);
-        for (number, chunk) in chunks.enumerate() {
-            // The slots are used in turn: that of the first one is the next.
-            if under_way.len() == SLOTS
-                && let Some((first, slot)) = under_way.pop_front()
+        // The readers in turn.
+        let slot = |number| ends.iter().filter_map(move |end| Some((end, number, end.window.slot(number)?)));
+        let slots: Vec<(&End, usize, Slot<'_>)> = (0..SLOTS).flat_map(slot).collect();
+        let mut under_way: VecDeque<(Chunk, &(&End, usize, Slot<'_>))> = VecDeque::with_capacity(slots.len());
+        let mut finish = |chunk: &Chunk, (end, _, slot): &(&End, usize, Slot<'_>)| {
+            line.await_read(&end.socket)?;
+            finish(chunk, slot);
+            Ok::<(), FreezerError>(())
+        };
+        for (chunk, next) in chunks.zip(slots.iter().cycle()) {
+            // They are used in turn: that of the first one is the next.
+            if under_way.len() == slots.len()
+                && let Some((first, place)) = under_way.pop_front()
             {
-                line.await_read(socket)?;
-                finish(&first, slot);
+                finish(&first, place)?;
             }
-            let number = number % SLOTS;
-            slots[number].put_ranges(&chunk.ranges);
-            line.tell(socket, TargetCommand::Read { slot: number as u8, ranges: chunk.ranges.len() as u32 })?;
-            under_way.push_back((chunk, &slots[number]));
+            let (end, number, slot) = next;
+            slot.put_ranges(&chunk.ranges);
+            let ranges = chunk.ranges.len() as u32;
+            line.tell(&end.socket, TargetCommand::Read { slot: *number as u8, ranges })?;
+            under_way.push_back((chunk, next));
         }
-        for (chunk, slot) in under_way {
-            line.await_read(socket)?;
-            finish(&chunk, slot);
-        }
-        Ok(())
+        under_way.iter().try_for_each(|(chunk, place)| finish(chunk, place))
     }
 }
 
@@ -340,6 +365,10 @@ impl Memory for RemoteMemory {
     }
 }
 
+fn set_patience(ends: &[End; READERS], patience: Duration) -> Result<(), FreezerError> {
+    ends.iter().try_for_each(|end| end.socket.set_patience(patience)).map_err(FreezerError::Start)
+}
+
 /// As much in each as fits, in their order.
 fn chunks(ranges: &[Range]) -> impl Iterator<Item = Chunk> {
     let mut pieces = pieces(ranges).peekable();
@@ -370,7 +399,7 @@ fn pieces(ranges: &[Range]) -> impl Iterator<Item = Piece> {
 
 impl Line {
     fn exchange(&self, command: TargetCommand) -> Result<(TargetReply, Vec<OwnedFd>), FreezerError> {
-        self.exchange_on(&lock(&self.ends).0, command)
+        self.exchange_on(&lock(&self.ends)[0].socket, command)
     }
 
     fn exchange_on(
@@ -403,7 +432,7 @@ impl Line {
     }
 
     fn unexpected(&self, reply: TargetReply) -> FreezerError {
-        self.unexpected_on(&lock(&self.ends).0, reply)
+        self.unexpected_on(&lock(&self.ends)[0].socket, reply)
     }
 
     /// What was said is no answer to what was asked: the conversation is over, and the freezer lets the target go.

@@ -2,8 +2,9 @@
 
 use super::conversation::Conversation;
 use super::message::{HostCommand, HostReply, ReadRecord, TargetCommand, TargetReply};
+use super::reader::{Held, Reader};
 use super::server::serve;
-use super::socket::{Socket, SocketError};
+use super::socket::{DESCRIPTORS_MAX, Socket, SocketError};
 use super::window::{DATA_BYTES, RANGES_MAX, Window};
 use crate::memory::LiveMemory;
 use crate::proc_files::{Stat, Status};
@@ -11,6 +12,7 @@ use crate::process;
 use proptest::prelude::*;
 use std::io::Write;
 use std::process::{Child, Command};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use stillframe_golang::memory::Range;
@@ -54,7 +56,9 @@ fn converse(pid: u32) -> (Socket, Window, JoinHandle<()>) {
     let (window, file) = Window::create().unwrap();
     let process = process::find(pid).unwrap();
     let memory = LiveMemory::new(pid).unwrap();
-    let conversation = Conversation { process, memory, window, frozen: None, peer: std::process::id() };
+    let held = Arc::new(Held::default());
+    let reader = Reader::new(memory, window, Arc::clone(&held));
+    let conversation = Conversation { process, reader, held, peer: std::process::id() };
     let (ours, theirs) = Socket::pair().unwrap();
     let thread = std::thread::spawn(move || conversation.run(&theirs));
     (ours, Window::open(&file).unwrap(), thread)
@@ -260,7 +264,7 @@ proptest! {
             ours.send(&command, &[]).unwrap();
             let (reply, files) = ours.receive::<HostReply>(FRAME_BYTES_MAX).unwrap();
             let expected = match reply {
-                HostReply::Opened(Ok(_)) => 2,
+                HostReply::Opened(Ok(_)) => DESCRIPTORS_MAX,
                 HostReply::Executable(Ok(())) => 1,
                 HostReply::Opened(Err(_)) | HostReply::Executable(Err(_)) => 0,
                 other => return Err(TestCaseError::fail(format!("{other:?}"))),
