@@ -10,7 +10,7 @@
 //!                                         executable, environment, auxiliary vector, fate, read,
 //!                                         freeze, resume
 //!          ═════ window (memfd) ═════════ ranges in, bytes of the target out
-//!         ───── and another of each ──── reader: read, on another processor
+//!          ───── and another of each ─── reader: read, on another processor
 //! ```
 //!
 //! * `server`, `conversation`, `reader`: the privileged side. It parses `/proc` and these commands, nothing else.

@@ -60,6 +60,8 @@ impl Reader {
     pub(super) fn run(mut self, socket: &Socket) {
         // What fails on the way to the peer cannot be told to it.
         let _ = self.serve(socket);
+        // Before the peer learns of the end.
+        drop(self.held.take());
         socket.close();
     }
 
