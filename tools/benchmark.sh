@@ -4,7 +4,7 @@
 #
 #   tools/benchmark.sh                      all rows: an hour, and 8 GB of memory for the largest
 #   tools/benchmark.sh --quick              few rows, few captures: two minutes
-#   tools/benchmark.sh --rows '100000 parked;50 %' --captures 50 -o figures.json
+#   tools/benchmark.sh --rows '1000 parked*;100000 parked' --captures 50 -o figures.json
 #
 # Builds Stillframe (release) and the program that is captured. Wants root, for the rows with a quota. On a host that has other
 # work the figures are those of that work, too: the load average is told with them.

@@ -82,7 +82,7 @@ func run() error {
 	flag.DurationVar(&o.rivalTime, "rival-time", time.Minute, "after so long a rival is not measured once more")
 	flag.DurationVar(&o.delveTime, "delve-time", 2*time.Minute, "after so long Delve is ended")
 	quick := flag.Bool("quick", false, "few rows, few captures")
-	only := flag.String("rows", "", "only rows whose name contains one of these, separated by ;")
+	only := flag.String("rows", "", "only the rows of these names, separated by ;, with a * all that begin so")
 	out := flag.String("o", "benchmark.json", "the file for all figures")
 	flag.Parse()
 	if flag.NArg() > 0 || o.stillframe == "" || o.program == "" {
@@ -96,7 +96,7 @@ func run() error {
 	if *only != "" {
 		words := strings.Split(*only, ";")
 		scenes = slices.DeleteFunc(scenes, func(s scene) bool {
-			return !slices.ContainsFunc(words, func(word string) bool { return strings.Contains(s.String(), strings.TrimSpace(word)) })
+			return !slices.ContainsFunc(words, func(word string) bool { return fits(s.String(), strings.TrimSpace(word)) })
 		})
 	}
 	told := report{When: time.Now().UTC().Format(time.RFC3339), Processors: runtime.NumCPU(), Load: load()}
@@ -121,6 +121,14 @@ func run() error {
 	}
 	print(told)
 	return nil
+}
+
+// fits says whether a row has this name, or, of a word with a * behind it, begins with it.
+func fits(name, word string) bool {
+	if begin, isPrefix := strings.CutSuffix(word, "*"); isPrefix {
+		return strings.HasPrefix(name, begin)
+	}
+	return name == word
 }
 
 func all() []scene {
