@@ -371,6 +371,7 @@ fn copy_ahead<'a>(
     if let Some(probing) = probing {
         copy.warm(runtime, memory, probing, &copying);
     }
+    copy.make_room();
     copy.check(memory, &checking);
     Some(copy)
 }

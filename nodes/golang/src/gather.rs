@@ -49,7 +49,8 @@ pub fn gather<'a>(
     probing: Option<&mut Probing<'_>>,
     still: &dyn Fn() -> bool,
 ) -> Gathered<'a> {
-    let mut gatherer = Gatherer::new(memory, still);
+    let spare = precopy.as_mut().map(Precopy::take_room).unwrap_or_default();
+    let mut gatherer = Gatherer::new(memory, still).with_spare(spare);
     let mut found = (Vec::new(), Vec::new());
     // A missing first round leaves everything empty, which `decode` reports.
     let _ = gather_into(runtime, &mut gatherer, threads, precopy.as_mut(), probing, &mut found);
@@ -97,6 +98,7 @@ fn gather_into(
     let parse_g = |address, bytes: &[u8]| GRecord::parse(address, bytes, layouts);
     let known = precopy.as_mut().map_or(0, |precopy| precopy.verify(&found.0, gatherer));
     let mut gs = gatherer.structures(&found.0[known..], layouts.g.size, parse_g);
+    let waits = precopy.as_mut().map(|precopy| precopy.take_waits()).unwrap_or_default();
     // From here on what is known is looked at only where it may have changed.
     let precopy = precopy.as_deref();
     gs.extend(precopy.iter().flat_map(|precopy| precopy.records(false)).filter_map(|(at, g)| parse_g(at, g)));
@@ -138,8 +140,10 @@ fn gather_into(
     stacks.sort_unstable();
     let of_others = gatherer.rounds(stacks);
 
-    if let Some(precopy) = precopy {
-        gatherer.rounds(precopy.waits.clone());
+    for round in waits {
+        if gatherer.again(round).is_none() {
+            break;
+        }
     }
     let window = |range: Range, bytes: &[u8]| (range, bytes[..bytes.len().min(WINDOW_BYTES)].to_vec());
     let windows = gatherer.read(of_others.clone()).map(|(range, bytes)| window(range, bytes));
@@ -158,16 +162,9 @@ fn gather_into(
         labels.insert(g.labels);
         bubbles.insert(g.bubble);
     });
-    let bubble_at = layouts.g.bubble.or(layouts.g.sync_group);
-    // Mostly the same for all of them: a set is slow.
-    let mut last = (None, None);
-    for (_, g) in precopy.iter().flat_map(|precopy| precopy.records(true)) {
-        let these = (u64_at(g, layouts.g.labels), bubble_at.and_then(|at| u64_at(g, at)));
-        if these != last {
-            labels.extend(these.0);
-            bubbles.extend(these.1);
-            last = these;
-        }
+    for these in precopy.iter().flat_map(|precopy| precopy.labels()) {
+        labels.insert(these.0);
+        bubbles.insert(these.1);
     }
     labels::gather(gatherer, runtime.build.minor, labels.into_iter());
     let bubbles: Vec<u64> = bubbles.into_iter().filter(|&b| b != 0).collect();

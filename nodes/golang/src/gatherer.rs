@@ -10,6 +10,8 @@ const ROUND_BYTES_MAX: usize = 8 << 20;
 const ROUND_RANGES_MAX: usize = 1024;
 /// Reading this many bytes that nobody asked for is cheaper than another range.
 const RANGE_GAP_BYTES: u64 = 256;
+/// A smaller round is not worth a place that was made before.
+const SPARE_BYTES_MIN: usize = 64 << 10;
 /// Of structures that lie side by side, in one range: few enough to stay in a processor's cache.
 const NEIGHBOURS_BYTES_MAX: u64 = 128 << 10;
 
@@ -50,6 +52,8 @@ pub(crate) struct Gatherer<'a> {
     pub(crate) memory: &'a dyn Memory,
     pub(crate) still: &'a dyn Fn() -> bool,
     pub(crate) rounds: Vec<Round>,
+    /// Room for rounds, made before the freeze: memory that is touched for the first time costs as much as reading it does.
+    spare: Vec<Vec<u8>>,
     total: usize,
     total_max: usize,
     pub(crate) cut: bool,
@@ -57,7 +61,13 @@ pub(crate) struct Gatherer<'a> {
 
 impl<'a> Gatherer<'a> {
     pub(crate) fn new(memory: &'a dyn Memory, still: &'a dyn Fn() -> bool) -> Self {
-        Gatherer { memory, still, rounds: Vec::new(), total: 0, total_max: TOTAL_BYTES_MAX, cut: false }
+        let (rounds, spare) = (Vec::new(), Vec::new());
+        Gatherer { memory, still, rounds, spare, total: 0, total_max: TOTAL_BYTES_MAX, cut: false }
+    }
+
+    /// Uses this room for large rounds.
+    pub(crate) fn with_spare(self, spare: Vec<Vec<u8>>) -> Self {
+        Gatherer { spare, ..self }
     }
 
     /// Reads no more than `total_max` bytes.
@@ -68,11 +78,25 @@ impl<'a> Gatherer<'a> {
     /// One call of the memory's. `None` when the budget is spent.
     pub(crate) fn round(&mut self, ranges: Vec<Range>) -> Option<&Round> {
         let length = ranges.iter().map(|r| r.length).sum::<usize>();
-        if self.cut || self.total.saturating_add(length) > self.total_max {
-            self.cut = true;
+        if !self.has_room(length) {
             return None;
         }
-        let mut round = Round::new(ranges);
+        let round = match self.spare.pop_if(|spare| (SPARE_BYTES_MIN..=spare.len()).contains(&length)) {
+            Some(mut bytes) => {
+                bytes.truncate(length);
+                Round { whole: vec![false; ranges.len()], bytes, ranges }
+            }
+            None => Round::new(ranges),
+        };
+        self.again(round)
+    }
+
+    /// As [`Gatherer::round`], into a place that was made before.
+    pub(crate) fn again(&mut self, mut round: Round) -> Option<&Round> {
+        let length = round.bytes.len();
+        if !self.has_room(length) {
+            return None;
+        }
         self.memory.read_many(&round.ranges, &mut round.bytes, &mut round.whole);
         if !(self.still)() {
             self.cut = true;
@@ -81,6 +105,11 @@ impl<'a> Gatherer<'a> {
         self.total += length;
         self.rounds.push(round);
         self.rounds.last()
+    }
+
+    fn has_room(&mut self, length: usize) -> bool {
+        self.cut |= self.total.saturating_add(length) > self.total_max;
+        !self.cut
     }
 
     /// In as many rounds as it takes; the indices of those rounds.
@@ -145,6 +174,12 @@ impl<'a> Gatherer<'a> {
     }
 }
 
+/// Room for rounds of so many bytes in all.
+pub(crate) fn spare(bytes: usize) -> Vec<Vec<u8>> {
+    // Written to, so that its pages are there.
+    (0..bytes.div_ceil(ROUND_BYTES_MAX)).map(|_| vec![1; ROUND_BYTES_MAX]).collect()
+}
+
 /// As much in each as fits, in their order.
 pub(crate) fn in_rounds(ranges: Vec<Range>) -> impl Iterator<Item = Vec<Range>> {
     let mut ranges = ranges.into_iter().peekable();
@@ -169,20 +204,25 @@ pub(crate) fn sorted(addresses: &[u64]) -> Vec<u64> {
     sorted
 }
 
-/// The ranges of structures of `size` bytes at sorted addresses, neighbours in one.
-pub(crate) fn neighbours(sorted: &[u64], size: usize) -> Vec<Range> {
-    let mut ranges: Vec<Range> = Vec::new();
-    for &address in sorted {
-        let Some(end) = address.checked_add(size as u64) else { continue };
-        match ranges.last_mut() {
+/// Those that touch or nearly do in one. `ranges`: sorted.
+pub(crate) fn joined(ranges: impl IntoIterator<Item = Range>) -> Vec<Range> {
+    let mut joined: Vec<Range> = Vec::new();
+    for range in ranges {
+        let Some(end) = range.end() else { continue };
+        match joined.last_mut() {
             Some(last)
-                if address.saturating_sub(last.address + last.length as u64) <= RANGE_GAP_BYTES
+                if range.address.saturating_sub(last.address + last.length as u64) <= RANGE_GAP_BYTES
                     && end - last.address <= NEIGHBOURS_BYTES_MAX =>
             {
                 last.length = last.length.max((end - last.address) as usize);
             }
-            _ => ranges.push(Range { address, length: size }),
+            _ => joined.push(range),
         }
     }
-    ranges
+    joined
+}
+
+/// The ranges of structures of `size` bytes at sorted addresses, neighbours in one.
+pub(crate) fn neighbours(sorted: &[u64], size: usize) -> Vec<Range> {
+    joined(sorted.iter().map(|&address| Range { address, length: size }))
 }

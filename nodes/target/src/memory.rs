@@ -117,24 +117,25 @@ impl LiveMemory {
         assert_eq!(total, Some(length), "the buffer has room for all ranges, and no more");
 
         whole.fill(false);
-        let mut remote = Vec::with_capacity(ranges.len().min(RANGES_PER_CALL));
+        // On the stack: nothing is allocated while a target stands.
+        let mut remote = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; RANGES_PER_CALL];
         // Everything before range `next` is settled; of it, `done` bytes are there; `at` is their end in the buffer.
         let (mut next, mut done, mut at) = (0, 0, 0);
         while next < ranges.len() {
-            remote.clear();
+            let count = (ranges.len() - next).min(RANGES_PER_CALL);
+            let remote = &mut remote[..count];
             let mut asked = 0;
-            for (i, range) in ranges[next..].iter().take(RANGES_PER_CALL).enumerate() {
+            for (i, (range, remote)) in ranges[next..].iter().zip(remote.iter_mut()).enumerate() {
                 let skip = if i == 0 { done } else { 0 };
                 // An address that wraps is no address: its range fails like any other that is not mapped.
                 let base = range.address.saturating_add(skip as u64) as usize;
-                remote
-                    .push(libc::iovec { iov_base: base as *mut libc::c_void, iov_len: range.length - skip });
+                *remote = libc::iovec { iov_base: base as *mut libc::c_void, iov_len: range.length - skip };
                 asked += range.length - skip;
             }
             let read = match asked {
                 0 => Ok(0),
                 // SAFETY: `at + asked` is at most the sum of the lengths of all ranges, which is `length`.
-                _ => unsafe { self.read_vectored(&remote, start.add(at), asked) },
+                _ => unsafe { self.read_vectored(remote, start.add(at), asked) },
             };
             let failed = match read {
                 Ok(0) => asked != 0,

@@ -23,12 +23,13 @@ mod parked;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::bytes::u64_at;
 use crate::gather::stack_range;
-use crate::gatherer::{Gatherer, Round, sorted};
+use crate::gatherer::{Gatherer, Round, in_rounds, joined, sorted, spare};
+use crate::layout::Layouts;
 use crate::memory::{Memory, Range};
 use crate::probing::{Probing, Standing};
 use crate::receiving::{Slots, is_receiving, slots_of_many};
@@ -52,6 +53,8 @@ const SLOTS_BYTES_MAX: usize = 512 << 20;
 const OTHERS_BYTES_MAX: usize = 64 << 20;
 /// Of records of what goroutines wait for.
 const WAITS_BYTES_MAX: usize = 512 << 20;
+/// Of room that is made before the freeze.
+const SPARE_BYTES_MAX: usize = 256 << 20;
 /// Records of threads that are looked for.
 const THREADS_MAX: usize = 1024;
 /// How often the records are read at least, after the stacks and before the freeze.
@@ -80,8 +83,13 @@ pub struct Precopy<'a> {
     stacks: Vec<Round>,
     /// Of goroutines that are receiving.
     slots: Slots,
-    /// What has to be read in the freeze to tell what these goroutines wait for.
-    pub(crate) waits: Vec<Range>,
+    /// What has to be read in the freeze to tell what these goroutines wait for, and room for it.
+    waits: Vec<Round>,
+    /// Labels and bubbles of goroutines whose stacks are here. They set them themselves, so that those that have not run
+    /// since have the same.
+    labels: HashSet<(u64, u64)>,
+    /// Room for what is read in the freeze.
+    spare: Vec<Vec<u8>>,
     /// How often the records were read since the stacks were.
     checks: u32,
     /// The records are of the freeze.
@@ -115,11 +123,14 @@ impl<'a> Precopy<'a> {
             stacks,
             slots,
             waits: Vec::new(),
+            labels: HashSet::new(),
+            spare: Vec::new(),
             checks: 0,
             verified: false,
         };
         copy.records.read(memory, go_on, &mut |_, _, _| ());
         copy.copy_stacks(memory, go_on);
+        copy.look_at_labels();
         Some(copy)
     }
 
@@ -151,11 +162,20 @@ impl<'a> Precopy<'a> {
 
     /// Whether there was time for all of them.
     fn read_records(&mut self, memory: &dyn Memory, go_on: &dyn Fn() -> bool) -> bool {
-        let (places, parked) = (&mut self.places, &self.parked);
+        let (places, parked, labels) = (&mut self.places, &self.parked, &mut self.labels);
+        let layouts = parked.outline.layouts;
         self.records.read(memory, go_on, &mut |number, before, now| {
             let place = &mut places[number];
-            if place.stack.is_some() && !now.is_some_and(|now| parked.is_same(before, now)) {
+            if place.stack.is_none() {
+                return;
+            }
+            let Some(now) = now.filter(|now| parked.is_same(before, now)) else {
                 place.stack = None;
+                return;
+            };
+            let these = labels_of(layouts, now);
+            if these != labels_of(layouts, before) {
+                labels.extend(these);
             }
         })
     }
@@ -201,9 +221,57 @@ impl<'a> Precopy<'a> {
         let waiting: Vec<Waiting<'_>> = self.standing(runtime, |_| true).map(|(_, s)| s.into()).collect();
         let mut gatherer = Gatherer::new(memory, go_on).at_most(WAITS_BYTES_MAX);
         waits::read(runtime, &mut gatherer, &waiting);
-        self.waits = gatherer.rounds.into_iter().flat_map(|round| round.ranges).collect();
-        self.waits.sort_unstable();
-        self.waits.dedup();
+        let mut ranges: Vec<Range> = gatherer.rounds.into_iter().flat_map(|round| round.ranges).collect();
+        ranges.sort_unstable();
+        self.waits = in_rounds(joined(ranges)).map(Round::new).collect();
+        for Round { ranges, whole, bytes } in &mut self.waits {
+            // Only so that the pages are there to which it is read in the freeze.
+            memory.read_many(ranges, bytes, whole);
+            if !go_on() {
+                break;
+            }
+        }
+    }
+
+    /// Makes room for the stacks of goroutines that are not parked.
+    pub fn make_room(&mut self) {
+        let outline = &self.parked.outline;
+        let length = |(number, address, bytes): (usize, u64, &[u8])| {
+            let g = GRecord::parse(address, bytes, outline.layouts)
+                .filter(|g| self.places[number].stack.is_none() && g.status.is_alive())?;
+            let sp = lowest_saved(outline.architecture, &g).filter(|_| g.sched_g == address)?;
+            Some(stack_range(sp, g.stack_hi).length)
+        };
+        let bytes = self.records.iter().filter_map(length).fold(0, usize::saturating_add);
+        self.spare = spare(bytes.saturating_add(bytes / 8).min(SPARE_BYTES_MAX));
+    }
+
+    /// What [`Precopy::look_up_waits`] found, to be read again; once.
+    pub(crate) fn take_waits(&mut self) -> Vec<Round> {
+        if self.verified { std::mem::take(&mut self.waits) } else { Vec::new() }
+    }
+
+    /// What [`Precopy::make_room`] made; once.
+    pub(crate) fn take_room(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.spare)
+    }
+
+    fn look_at_labels(&mut self) {
+        let layouts = self.parked.outline.layouts;
+        // Mostly the same for all of them: a set is slow.
+        let mut last = None;
+        for (number, _, g) in self.records.iter() {
+            let these = labels_of(layouts, g).filter(|_| self.places[number].stack.is_some());
+            if these.is_some() && these != last {
+                self.labels.extend(these);
+                last = these;
+            }
+        }
+    }
+
+    /// Labels and bubbles of goroutines whose stacks are unchanged, and of others.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.verified.then(|| self.labels.iter().copied()).into_iter().flatten()
     }
 
     /// Looks up what is where goroutines stand, and notes whose frames probes are about. Does as much as there is time for.
@@ -296,6 +364,11 @@ impl<'a> Precopy<'a> {
         let rounds = self.records.into_rounds().chain(self.stacks);
         self.verified.then_some(rounds).into_iter().flatten()
     }
+}
+
+fn labels_of(layouts: &Layouts, g: &[u8]) -> Option<(u64, u64)> {
+    let bubble = layouts.g.bubble.or(layouts.g.sync_group).map_or(Some(0), |at| u64_at(g, at));
+    Some((u64_at(g, layouts.g.labels)?, bubble?))
 }
 
 /// Keeps the small ones, as many as have room.

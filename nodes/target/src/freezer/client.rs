@@ -2,8 +2,8 @@
 
 use super::error::FreezerError;
 use super::message::{HostCommand, HostReply};
-use super::socket::{Socket, SocketError};
-use super::target::Target;
+use super::socket::{DESCRIPTORS_MAX, Socket, SocketError};
+use super::target::{End, Target};
 use super::window::Window;
 use crate::environment::Environment;
 use crate::executable::Executable;
@@ -116,15 +116,21 @@ impl Freezer {
         self.0.tell(&control, HostCommand::Open { pid })?;
         match self.0.hear(&control)? {
             (HostReply::Opened(Ok(process)), files) => {
-                let Ok([socket, window]) = <[OwnedFd; 2]>::try_from(files) else {
+                let Ok([socket, window, other_socket, other_window]) =
+                    <[OwnedFd; DESCRIPTORS_MAX]>::try_from(files)
+                else {
                     return Err(no_descriptors());
                 };
-                let window = Window::open(&window).map_err(|error| FreezerError::Refused {
-                    what: format!("the window of pid {pid} cannot be used: {error}"),
-                })?;
-                let socket = Socket::from(socket);
-                socket.set_patience(ANSWER_MAX).map_err(FreezerError::Start)?;
-                Ok(Target::new(Arc::clone(&self.0), process.into(), socket, window))
+                let end = |socket, window: OwnedFd| {
+                    let window = Window::open(&window).map_err(|error| FreezerError::Refused {
+                        what: format!("the window of pid {pid} cannot be used: {error}"),
+                    })?;
+                    let socket = Socket::from(socket);
+                    socket.set_patience(ANSWER_MAX).map_err(FreezerError::Start)?;
+                    Ok::<End, FreezerError>(End { socket, window })
+                };
+                let ends = [end(socket, window)?, end(other_socket, other_window)?];
+                Ok(Target::new(Arc::clone(&self.0), process.into(), ends))
             }
             (HostReply::Opened(Err(failure)), _) => Err(ProcessError::from(failure).into()),
             (other, _) => Err(self.0.unexpected(&control, other)),

@@ -4,17 +4,17 @@
 //! thread panics) drops that, and the target runs. The budget is kept by the freeze's own tracing thread.
 
 use super::message::{
-    COMMAND_BYTES_MAX, FrozenRecord, ReadRecord, THREADS_PER_FRAME, TargetCommand, TargetReply, ThreadRecord,
+    COMMAND_BYTES_MAX, FrozenRecord, THREADS_PER_FRAME, TargetCommand, TargetReply, ThreadRecord,
 };
+use super::reader::{Held, Reader, Refusal};
 use super::socket::{Socket, SocketError};
-use super::window::Window;
 use crate::auxiliary;
 use crate::environment::Environment;
 use crate::executable::Executable;
-use crate::freeze::{FreezeError, Frozen, freeze_or_give_up};
-use crate::memory::LiveMemory;
+use crate::freeze::{FreezeError, freeze_or_give_up};
 use crate::process::Process;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a process ends that could let a target go in no other way (sysexits.h, EX_SOFTWARE).
@@ -23,16 +23,19 @@ const EXIT_TO_LET_GO: i32 = 70;
 /// One target and its peer.
 pub(super) struct Conversation {
     pub(super) process: Process,
-    pub(super) memory: LiveMemory,
-    pub(super) window: Window,
-    pub(super) frozen: Option<Frozen>,
+    pub(super) reader: Reader,
+    /// Shared with all readers of this target.
+    pub(super) held: Arc<Held>,
     /// The process on the other end, which is not frozen for itself.
     pub(super) peer: u32,
 }
 
-/// What is not done, and ends the conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Refusal(&'static str);
+/// Other readers know of the freeze as well, so it does not end with the last of them.
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        drop(self.held.take());
+    }
+}
 
 impl Conversation {
     /// Until the peer closes its end, or says what makes no sense.
@@ -49,7 +52,7 @@ impl Conversation {
             let command = match socket.receive::<TargetCommand>(COMMAND_BYTES_MAX) {
                 Ok((command, _)) => command,
                 Err(SocketError::Codec(error)) => {
-                    self.frozen = None;
+                    drop(self.held.take());
                     return socket.send(&TargetReply::Refused(error.to_string()), &[]);
                 }
                 Err(error) => return Err(error),
@@ -57,7 +60,7 @@ impl Conversation {
             match self.obey(command, socket) {
                 Ok(sent) => sent?,
                 Err(Refusal(what)) => {
-                    self.frozen = None;
+                    drop(self.held.take());
                     return socket.send(&TargetReply::Refused(what.to_owned()), &[]);
                 }
             }
@@ -82,7 +85,7 @@ impl Conversation {
             }
             TargetCommand::Fate => socket.send(&TargetReply::Fate(self.process.fate().into()), &[]),
             TargetCommand::Read { slot, ranges } => {
-                let read = self.read(slot, ranges)?;
+                let read = self.reader.read(slot, ranges)?;
                 socket.send(&TargetReply::Read(read), &[])
             }
             TargetCommand::Freeze { budget_ns } => {
@@ -90,28 +93,15 @@ impl Conversation {
                 replies.iter().try_for_each(|reply| socket.send(reply, &[]))
             }
             TargetCommand::Resume => {
-                let frozen = self.frozen.take().ok_or(Refusal("a resume of what is not frozen"))?;
+                let frozen = self.held.take().ok_or(Refusal("a resume of what is not frozen"))?;
                 socket.send(&TargetReply::Resumed(frozen.resume().into()), &[])
             }
         })
     }
 
-    /// First everything is read, then it is asked whether the target still stands.
-    fn read(&mut self, slot: u8, count: u32) -> Result<ReadRecord, Refusal> {
-        let slot = self.window.slot(slot.into()).ok_or(Refusal("a slot that the window does not have"))?;
-        let too_many = Refusal("more ranges or bytes than a slot holds");
-        let (ranges, total) = slot.ranges(count).ok_or(too_many)?;
-        let memory = self.frozen.as_ref().map_or(&self.memory, Frozen::memory);
-        slot.fill(memory, &ranges, total);
-        Ok(ReadRecord {
-            errno: memory.last_error().map_or(0, |errno| errno as i32),
-            frozen: self.frozen.as_ref().is_some_and(Frozen::is_frozen),
-        })
-    }
-
     /// The replies, in their order.
     fn freeze(&mut self, budget: Duration) -> Result<Vec<TargetReply>, Refusal> {
-        if self.frozen.is_some() {
+        if self.held.is_held() {
             return Err(Refusal("a freeze of what is frozen"));
         }
         let pid = self.process.pid;
@@ -139,7 +129,7 @@ impl Conversation {
             replies.push(TargetReply::Threads { threads: rest, more: !after.is_empty() });
             rest = after;
         }
-        self.frozen = Some(frozen);
+        self.held.hold(frozen);
         Ok(replies)
     }
 }

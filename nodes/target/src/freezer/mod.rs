@@ -10,9 +10,10 @@
 //!                                         executable, environment, auxiliary vector, fate, read,
 //!                                         freeze, resume
 //!          ═════ window (memfd) ═════════ ranges in, bytes of the target out
+//!          ───── and another of each ─── reader: read, on another processor
 //! ```
 //!
-//! * `server`, `conversation`: the privileged side. It parses `/proc` and these commands, nothing else.
+//! * `server`, `conversation`, `reader`: the privileged side. It parses `/proc` and these commands, nothing else.
 //! * [`Freezer`], [`Target`], [`FrozenTarget`]: the agent's side.
 //! * `message`, `convert`: what is said, and the domain's types in it; `socket`: frames and descriptors; `window`: the
 //!   shared memory.
@@ -31,6 +32,7 @@ mod conversation;
 mod convert;
 mod error;
 mod message;
+mod reader;
 mod readiness;
 mod server;
 mod socket;

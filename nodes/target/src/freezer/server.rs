@@ -3,8 +3,9 @@
 use super::VERB;
 use super::conversation::{Conversation, send_opened};
 use super::message::{COMMAND_BYTES_MAX, HostCommand, HostReply};
+use super::reader::{Held, READERS, Reader};
 use super::readiness;
-use super::socket::{Socket, SocketError};
+use super::socket::{DESCRIPTORS_MAX, Socket, SocketError};
 use super::window::Window;
 use crate::executable::Executable;
 use crate::memory::LiveMemory;
@@ -134,16 +135,17 @@ fn open(socket: &Socket, pid: u32, peer: u32, conversations: &Arc<AtomicUsize>) 
     if conversations.load(Ordering::Relaxed) > CONVERSATIONS_MAX {
         return socket.send(&HostReply::Refused(format!("more than {CONVERSATIONS_MAX} targets")), &[]);
     }
-    let found = process::find(pid).and_then(|process| Ok((LiveMemory::new(pid)?, process)));
+    let found =
+        process::find(pid).and_then(|process| Ok(([LiveMemory::new(pid)?, LiveMemory::new(pid)?], process)));
     let (memory, process) = match found {
         Ok(found) => found,
         Err(error) => return socket.send(&HostReply::Opened(Err(error.into())), &[]),
     };
     let began = begin(process.clone(), memory, peer, one);
     match began {
-        Ok((theirs, window)) => {
+        Ok(ends) => {
             let reply = HostReply::Opened(Ok(process.into()));
-            socket.send(&reply, &[theirs.as_fd(), window.as_fd()])
+            socket.send(&reply, &ends.each_ref().map(AsFd::as_fd))
         }
         Err(source) => {
             let error = ProcessError::Unreadable { pid, file: "a conversation about it".into(), source };
@@ -152,22 +154,34 @@ fn open(socket: &Socket, pid: u32, peer: u32, conversations: &Arc<AtomicUsize>) 
     }
 }
 
-/// The peer's end and the window.
+/// Of each reader, the conversation first: the peer's end and the window.
 fn begin(
     process: process::Process,
-    memory: LiveMemory,
+    memory: [LiveMemory; READERS],
     peer: u32,
     one: One,
-) -> io::Result<(OwnedFd, OwnedFd)> {
-    let (window, file) = Window::create()?;
-    let (ours, theirs) = Socket::pair()?;
-    let name = format!("target-{}", process.pid);
-    let conversation = Conversation { process, memory, window, frozen: None, peer };
-    std::thread::Builder::new().name(name).spawn(move || {
+) -> io::Result<[OwnedFd; DESCRIPTORS_MAX]> {
+    let pid = process.pid;
+    let held = Arc::new(Held::default());
+    let [memory, other_memory] = memory;
+    let ((window, file), (other_window, other_file)) = (Window::create()?, Window::create()?);
+    let ((ours, theirs), (other_ours, other_theirs)) = (Socket::pair()?, Socket::pair()?);
+    // Neither goes on without the other.
+    let (end_ours, end_other) = (ours.another()?, other_ours.another()?);
+    let reader = Reader::new(memory, window, Arc::clone(&held));
+    let other = Reader::new(other_memory, other_window, Arc::clone(&held));
+    let conversation = Conversation { process, reader, held, peer };
+    std::thread::Builder::new().name(format!("reader-{pid}")).spawn(move || {
+        other.run(&other_ours);
+        end_ours.close();
+    })?;
+    // If this fails both ends of the other one are closed, and it ends.
+    std::thread::Builder::new().name(format!("target-{pid}")).spawn(move || {
         let _one = one;
         conversation.run(&ours);
+        end_other.close();
     })?;
-    Ok((theirs.into(), file))
+    Ok([theirs.into(), file, other_theirs.into(), other_file])
 }
 
 /// One conversation, counted while this lives.

@@ -1,5 +1,6 @@
 //! A stream of frames between the two processes (unix(7)), which carries descriptors (SCM_RIGHTS) too.
 
+use super::reader::READERS;
 use bincode::{Decode, Encode};
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -13,7 +14,7 @@ use stillframe_wire::codec::{self, CodecError, LENGTH_BYTES};
 use thiserror::Error;
 
 /// The most descriptors of one frame; the kernel closes what comes beyond.
-const DESCRIPTORS_MAX: usize = 2;
+pub(super) const DESCRIPTORS_MAX: usize = 2 * READERS;
 
 /// A frame was not sent or not received.
 #[derive(Debug, Error)]
@@ -47,6 +48,11 @@ impl Socket {
     /// Both ends are closed on exec.
     pub(super) fn pair() -> io::Result<(Socket, Socket)> {
         UnixStream::pair().map(|(a, b)| (Socket(a), Socket(b)))
+    }
+
+    /// The same end.
+    pub(super) fn another(&self) -> io::Result<Socket> {
+        self.0.try_clone().map(Socket)
     }
 
     pub(super) fn stream(&self) -> &UnixStream {

@@ -3,6 +3,7 @@
 use super::client::{ANSWER_MAX, Host, environment, executable, lock};
 use super::error::FreezerError;
 use super::message::{ReadRecord, TargetCommand, TargetReply};
+use super::reader::READERS;
 use super::socket::Socket;
 use super::window::{DATA_BYTES, RANGES_MAX, SLOTS, Slot, Window};
 use crate::auxiliary::Auxiliary;
@@ -11,6 +12,7 @@ use crate::executable::Executable;
 use crate::freeze::{FreezeError, Pause, Unstopped};
 use crate::process::{Fate, Process, ProcessError};
 use nix::errno::Errno;
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -30,8 +32,8 @@ pub struct Target {
     memory: RemoteMemory,
 }
 
-/// A target's memory, read by the freezer: each call in chunks of at most 1 MiB and 1024
-/// ranges. A chunk is asked for before the one before it is copied out.
+/// A target's memory, read by the freezer: each call in chunks of at most 256 KiB and 1024
+/// ranges. Several are asked for before the first one is copied out.
 #[derive(Clone, Debug)]
 pub struct RemoteMemory {
     line: Arc<Line>,
@@ -48,11 +50,21 @@ pub struct FrozenTarget {
     is_over: bool,
 }
 
-/// A conversation.
+/// Of one of the freezer's readers.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) socket: Socket,
+    pub(super) window: Window,
+}
+
+/// A conversation, and what else reads for it.
 #[derive(Debug)]
 struct Line {
     host: Arc<Host>,
-    ends: Mutex<(Socket, Window)>,
+    /// That of the conversation first.
+    ends: Mutex<[End; READERS]>,
+    /// Room for the data of one chunk: none is made while the target stands.
+    data: Mutex<Vec<u8>>,
     /// Whether the target stood when the last read was done.
     still: AtomicBool,
     /// As [`ReadRecord::errno`].
@@ -60,9 +72,11 @@ struct Line {
 }
 
 impl Target {
-    pub(super) fn new(host: Arc<Host>, process: Process, socket: Socket, window: Window) -> Target {
-        let ends = Mutex::new((socket, window));
-        let line = Line { host, ends, still: AtomicBool::new(false), errno: AtomicI32::new(0) };
+    pub(super) fn new(host: Arc<Host>, process: Process, ends: [End; READERS]) -> Target {
+        let ends = Mutex::new(ends);
+        // Written to, so that its pages are there.
+        let data = Mutex::new(vec![1; DATA_BYTES]);
+        let line = Line { host, ends, data, still: AtomicBool::new(false), errno: AtomicI32::new(0) };
         Target { process, memory: RemoteMemory { line: Arc::new(line) } }
     }
 
@@ -116,21 +130,21 @@ impl Target {
         let line = self.line();
         let budget_ns = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
         let ends = lock(&line.ends);
-        ends.0.set_patience(LATE_MAX.saturating_add(budget)).map_err(FreezerError::Start)?;
-        let record = match line.exchange_on(&ends.0, TargetCommand::Freeze { budget_ns })?.0 {
+        set_patience(&ends, LATE_MAX.saturating_add(budget))?;
+        let record = match line.exchange_on(&ends[0].socket, TargetCommand::Freeze { budget_ns })?.0 {
             TargetReply::Frozen(Ok(record)) => record,
             TargetReply::Frozen(Err(failure)) => return Err(FreezeError::from(failure).into()),
-            other => return Err(line.unexpected_on(&ends.0, other)),
+            other => return Err(line.unexpected_on(&ends[0].socket, other)),
         };
         let mut threads: Vec<Thread> = record.threads.into_iter().map(Into::into).collect();
         let mut goes_on = record.more;
         while goes_on {
-            match line.hear(&ends.0)?.0 {
+            match line.hear(&ends[0].socket)?.0 {
                 TargetReply::Threads { threads: next, more } => {
                     threads.extend(next.into_iter().map(Thread::from));
                     goes_on = more;
                 }
-                other => return Err(line.unexpected_on(&ends.0, other)),
+                other => return Err(line.unexpected_on(&ends[0].socket, other)),
             }
         }
         line.still.store(true, Ordering::Relaxed);
@@ -198,11 +212,11 @@ impl FrozenTarget {
         let line = &self.memory.line;
         line.still.store(false, Ordering::Relaxed);
         let ends = lock(&line.ends);
-        let pause = match line.exchange_on(&ends.0, TargetCommand::Resume)?.0 {
+        let pause = match line.exchange_on(&ends[0].socket, TargetCommand::Resume)?.0 {
             TargetReply::Resumed(pause) => pause.into(),
-            other => return Err(line.unexpected_on(&ends.0, other)),
+            other => return Err(line.unexpected_on(&ends[0].socket, other)),
         };
-        ends.0.set_patience(ANSWER_MAX).map_err(FreezerError::Start)?;
+        set_patience(&ends, ANSWER_MAX)?;
         Ok(pause)
     }
 }
@@ -223,31 +237,51 @@ impl RemoteMemory {
         self.line.errno.load(Ordering::Relaxed) == Errno::ESRCH as i32
     }
 
-    /// All chunks, in their order. `finish` takes one out of its slot while the next one is read.
+    /// All chunks, in their order. `finish` takes one out of its slot while those that follow are read.
     fn read_chunks(
         &self,
         chunks: impl Iterator<Item = Chunk>,
         finish: &mut dyn FnMut(&Chunk, &Slot<'_>),
     ) -> Result<(), FreezerError> {
+        let ends = lock(&self.line.ends);
+        let result = self.read_chunks_on(&ends, chunks, finish);
+        if result.is_err() {
+            // Nobody knows what would come next on any of them.
+            ends.iter().for_each(|end| end.socket.close());
+        }
+        result
+    }
+
+    fn read_chunks_on(
+        &self,
+        ends: &[End; READERS],
+        chunks: impl Iterator<Item = Chunk>,
+        finish: &mut dyn FnMut(&Chunk, &Slot<'_>),
+    ) -> Result<(), FreezerError> {
         let line = &self.line;
-        let ends = lock(&line.ends);
-        let (socket, window) = &*ends;
-        let slots: Vec<Slot<'_>> = (0..SLOTS).filter_map(|number| window.slot(number)).collect();
-        let mut under_way = None;
-        for (number, chunk) in chunks.enumerate() {
-            let number = number % SLOTS;
-            slots[number].put_ranges(&chunk.ranges);
-            line.tell(socket, TargetCommand::Read { slot: number as u8, ranges: chunk.ranges.len() as u32 })?;
-            if let Some((before, slot)) = under_way.replace((chunk, &slots[number])) {
-                line.await_read(socket)?;
-                finish(&before, slot);
+        // The readers in turn.
+        let slot = |number| ends.iter().filter_map(move |end| Some((end, number, end.window.slot(number)?)));
+        let slots: Vec<(&End, usize, Slot<'_>)> = (0..SLOTS).flat_map(slot).collect();
+        let mut under_way: VecDeque<(Chunk, &(&End, usize, Slot<'_>))> = VecDeque::with_capacity(slots.len());
+        let mut finish = |chunk: &Chunk, (end, _, slot): &(&End, usize, Slot<'_>)| {
+            line.await_read(&end.socket)?;
+            finish(chunk, slot);
+            Ok::<(), FreezerError>(())
+        };
+        for (chunk, next) in chunks.zip(slots.iter().cycle()) {
+            // They are used in turn: that of the first one is the next.
+            if under_way.len() == slots.len()
+                && let Some((first, place)) = under_way.pop_front()
+            {
+                finish(&first, place)?;
             }
+            let (end, number, slot) = next;
+            slot.put_ranges(&chunk.ranges);
+            let ranges = chunk.ranges.len() as u32;
+            line.tell(&end.socket, TargetCommand::Read { slot: *number as u8, ranges })?;
+            under_way.push_back((chunk, next));
         }
-        if let Some((last, slot)) = under_way {
-            line.await_read(socket)?;
-            finish(&last, slot);
-        }
-        Ok(())
+        under_way.iter().try_for_each(|(chunk, place)| finish(chunk, place))
     }
 }
 
@@ -299,7 +333,7 @@ impl Memory for RemoteMemory {
 
     /// As [`Memory::read_many`]. Ranges are handed out while the freezer reads those that follow.
     fn read_each(&self, ranges: &[Range], each: &mut dyn FnMut(usize, Option<&[u8]>)) {
-        let mut data = vec![0; DATA_BYTES];
+        let mut data = lock(&self.line.data);
         // What came of a range that is longer than a slot.
         let mut begun: (Vec<u8>, bool) = (Vec::new(), true);
         let mut next = 0;
@@ -329,6 +363,10 @@ impl Memory for RemoteMemory {
             (next..ranges.len()).for_each(|of| each(of, None));
         }
     }
+}
+
+fn set_patience(ends: &[End; READERS], patience: Duration) -> Result<(), FreezerError> {
+    ends.iter().try_for_each(|end| end.socket.set_patience(patience)).map_err(FreezerError::Start)
 }
 
 /// As much in each as fits, in their order.
@@ -361,7 +399,7 @@ fn pieces(ranges: &[Range]) -> impl Iterator<Item = Piece> {
 
 impl Line {
     fn exchange(&self, command: TargetCommand) -> Result<(TargetReply, Vec<OwnedFd>), FreezerError> {
-        self.exchange_on(&lock(&self.ends).0, command)
+        self.exchange_on(&lock(&self.ends)[0].socket, command)
     }
 
     fn exchange_on(
@@ -394,7 +432,7 @@ impl Line {
     }
 
     fn unexpected(&self, reply: TargetReply) -> FreezerError {
-        self.unexpected_on(&lock(&self.ends).0, reply)
+        self.unexpected_on(&lock(&self.ends)[0].socket, reply)
     }
 
     /// What was said is no answer to what was asked: the conversation is over, and the freezer lets the target go.

@@ -2,15 +2,18 @@
 
 use super::conversation::Conversation;
 use super::message::{HostCommand, HostReply, ReadRecord, TargetCommand, TargetReply};
+use super::reader::{Held, READERS, Reader};
 use super::server::serve;
-use super::socket::{Socket, SocketError};
+use super::socket::{DESCRIPTORS_MAX, Socket, SocketError};
 use super::window::{DATA_BYTES, RANGES_MAX, Window};
 use crate::memory::LiveMemory;
 use crate::proc_files::{Stat, Status};
 use crate::process;
 use proptest::prelude::*;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::process::{Child, Command};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use stillframe_golang::memory::Range;
@@ -54,7 +57,9 @@ fn converse(pid: u32) -> (Socket, Window, JoinHandle<()>) {
     let (window, file) = Window::create().unwrap();
     let process = process::find(pid).unwrap();
     let memory = LiveMemory::new(pid).unwrap();
-    let conversation = Conversation { process, memory, window, frozen: None, peer: std::process::id() };
+    let held = Arc::new(Held::default());
+    let reader = Reader::new(memory, window, Arc::clone(&held));
+    let conversation = Conversation { process, reader, held, peer: std::process::id() };
     let (ours, theirs) = Socket::pair().unwrap();
     let thread = std::thread::spawn(move || conversation.run(&theirs));
     (ours, Window::open(&file).unwrap(), thread)
@@ -109,6 +114,72 @@ fn a_peer_that_goes_lets_its_target_go() {
     drop(socket);
     thread.join().unwrap();
     sleeper.assert_free();
+}
+
+/// The ends of a conversation and of the other reader, by a server.
+fn opened(control: &Socket, pid: u32) -> [(Socket, Window); READERS] {
+    assert!(matches!(control.receive(FRAME_BYTES_MAX), Ok((HostReply::Ready { .. }, _))));
+    control.send(&HostCommand::Open { pid }, &[]).unwrap();
+    let (reply, files) = control.receive::<HostReply>(FRAME_BYTES_MAX).unwrap();
+    assert!(matches!(reply, HostReply::Opened(Ok(_))), "{reply:?}");
+    let [socket, window, other_socket, other_window] = <[OwnedFd; DESCRIPTORS_MAX]>::try_from(files).unwrap();
+    [(socket, window), (other_socket, other_window)]
+        .map(|(socket, window)| (Socket::from(socket), Window::open(&window).unwrap()))
+}
+
+#[test]
+fn the_other_reader_reads_while_the_target_stands_and_nothing_else() {
+    let sleeper = Sleeper::start();
+    let says: [&dyn Fn(&Socket); 4] = [
+        &|other| assert!(matches!(ask(other, TargetCommand::Resume), Ok(TargetReply::Refused(_)))),
+        &|other| {
+            let read = TargetCommand::Read { slot: 0, ranges: u32::MAX };
+            assert!(matches!(ask(other, read), Ok(TargetReply::Refused(_))));
+        },
+        &|other| {
+            other.stream().write_all(&frame(&[0xff; 5])).unwrap();
+            assert!(matches!(other.receive(FRAME_BYTES_MAX), Ok((TargetReply::Refused(_), _))));
+        },
+        &|other| other.close(),
+    ];
+    for says in says {
+        let (control, theirs) = Socket::pair().unwrap();
+        let server = std::thread::spawn(move || serve(&theirs).is_ok());
+        let [(socket, _window), (other, window)] = opened(&control, sleeper.pid());
+        let is_frozen = || {
+            window.slot(0).unwrap().put_ranges(&[Range { address: 16, length: 8 }]);
+            match ask(&other, TargetCommand::Read { slot: 0, ranges: 1 }) {
+                Ok(TargetReply::Read(ReadRecord { frozen, .. })) => frozen,
+                reply => panic!("{reply:?}"),
+            }
+        };
+        assert!(!is_frozen());
+        assert!(matches!(freeze(&socket), Ok(TargetReply::Frozen(Ok(_)))));
+        assert!(is_frozen());
+        assert!(matches!(ask(&socket, TargetCommand::Resume), Ok(TargetReply::Resumed(_))));
+        assert!(!is_frozen());
+        assert!(matches!(freeze(&socket), Ok(TargetReply::Frozen(Ok(_)))));
+        says(&other);
+        // The conversation ends with it.
+        assert!(socket.receive::<TargetReply>(FRAME_BYTES_MAX).is_err());
+        sleeper.assert_free();
+        drop(control);
+        assert!(server.join().unwrap());
+    }
+}
+
+#[test]
+fn the_other_reader_ends_with_the_conversation() {
+    let sleeper = Sleeper::start();
+    let (control, theirs) = Socket::pair().unwrap();
+    let server = std::thread::spawn(move || serve(&theirs).is_ok());
+    let [(socket, _window), (other, _other_window)] = opened(&control, sleeper.pid());
+    assert!(matches!(freeze(&socket), Ok(TargetReply::Frozen(Ok(_)))));
+    drop(socket);
+    assert!(other.receive::<TargetReply>(FRAME_BYTES_MAX).is_err());
+    sleeper.assert_free();
+    drop(control);
+    assert!(server.join().unwrap());
 }
 
 #[test]
@@ -260,7 +331,7 @@ proptest! {
             ours.send(&command, &[]).unwrap();
             let (reply, files) = ours.receive::<HostReply>(FRAME_BYTES_MAX).unwrap();
             let expected = match reply {
-                HostReply::Opened(Ok(_)) => 2,
+                HostReply::Opened(Ok(_)) => DESCRIPTORS_MAX,
                 HostReply::Executable(Ok(())) => 1,
                 HostReply::Opened(Err(_)) | HostReply::Executable(Err(_)) => 0,
                 other => return Err(TestCaseError::fail(format!("{other:?}"))),

@@ -1,6 +1,6 @@
-//! The memory that a conversation's two ends share: ranges go in, bytes of the target come out.
+//! The memory that a reader and its peer share: ranges go in, bytes of the target come out.
 //!
-//! It has [`SLOTS`] slots: while the agent copies from one, the freezer reads into the other. Of each slot:
+//! It has [`SLOTS`] slots: while the agent copies from one, the freezer reads into others. Of each slot:
 //!
 //! | at | what |
 //! | --- | --- |
@@ -25,11 +25,11 @@ use stillframe_golang::memory::Range;
 /// Ranges of one read: as many as one system call takes (`UIO_MAXIOV`, readv(2)).
 pub(super) const RANGES_MAX: usize = 1024;
 
-/// Bytes of one read: few enough to stay in a processor's cache until they are copied.
-pub(super) const DATA_BYTES: usize = 1 << 20;
+/// Bytes of one read: few enough to stay in a processor's cache until they are copied and compared.
+pub(super) const DATA_BYTES: usize = 256 << 10;
 
-/// Reads that may be under way at a time.
-pub(super) const SLOTS: usize = 2;
+/// Reads that may be under way at a time: so many that neither end waits for the other to wake up.
+pub(super) const SLOTS: usize = 4;
 
 const RANGE_BYTES: usize = 16;
 const WHOLE_AT: usize = RANGES_MAX * RANGE_BYTES;
@@ -112,16 +112,16 @@ impl Slot<'_> {
     }
 
     /// The first `count` ranges, and the sum of their lengths. `None`: there is no room for so many, or for so long ones.
-    pub(super) fn ranges(&self, count: u32) -> Option<(Vec<Range>, usize)> {
+    pub(super) fn ranges(&self, count: u32, ranges: &mut Vec<Range>) -> Option<usize> {
         let count = usize::try_from(count).ok().filter(|count| *count <= RANGES_MAX)?;
         let mut total = 0usize;
-        let mut ranges = Vec::with_capacity(count);
+        ranges.clear();
         for i in 0..count {
             let (address, length) = (self.word(2 * i), usize::try_from(self.word(2 * i + 1)).ok()?);
             total = total.checked_add(length).filter(|total| *total <= DATA_BYTES)?;
             ranges.push(Range { address, length });
         }
-        Some((ranges, total))
+        Some(total)
     }
 
     /// Reads ranges of a target to the data, and says which are whole. `total`: the sum of their lengths.
@@ -208,7 +208,8 @@ mod tests {
             let (here, there) = (here.slot(number).unwrap(), there.slot(number).unwrap());
             let address = text.as_ptr() as u64;
             there.put_ranges(&[Range { address, length: 3 }, Range { address: 16, length: 1 }]);
-            let (ranges, total) = here.ranges(2).unwrap();
+            let mut ranges = Vec::new();
+            let total = here.ranges(2, &mut ranges).unwrap();
             assert_eq!((ranges.len(), total), (2, 4));
             here.fill(&memory, &ranges, total);
         }
@@ -246,7 +247,8 @@ mod tests {
                 slot.put_word(2 * i, *address);
                 slot.put_word(2 * i + 1, *length);
             }
-            if let Some((ranges, total)) = slot.ranges(count) {
+            let mut ranges = Vec::new();
+            if let Some(total) = slot.ranges(count, &mut ranges) {
                 prop_assert!(ranges.len() == count as usize && ranges.len() <= RANGES_MAX);
                 prop_assert!(total <= DATA_BYTES && ranges.iter().map(|r| r.length).sum::<usize>() == total);
             }

@@ -1,0 +1,3 @@
+module stillframe.test/benchmark
+
+go 1.21

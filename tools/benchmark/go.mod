@@ -1,0 +1,3 @@
+module stillframe/tools/benchmark
+
+go 1.24
