@@ -200,7 +200,8 @@ pub(crate) struct Layouts {
     pub(crate) module_data: ModuleData,
     pub(crate) sudog: Sudog,
     pub(crate) channel: Channel,
-    pub(crate) notify_list: NotifyList,
+    /// The linker leaves it out of a program that waits for no `sync.Cond`.
+    pub(crate) notify_list: Option<NotifyList>,
     pub(crate) poll_desc: PollDesc,
     pub(crate) timer: Timer,
     /// `synctestBubble.id`.
@@ -243,7 +244,10 @@ impl Layouts {
             module_data: ModuleData::load(structures)?,
             sudog: Sudog::load(structures)?,
             channel: Channel::load(structures)?,
-            notify_list: NotifyList::load(structures)?,
+            notify_list: match NotifyList::load(structures) {
+                Err(LayoutError::NoType(_)) => None,
+                loaded => Some(loaded?),
+            },
             poll_desc: PollDesc::load(structures)?,
             timer: Timer::load(structures)?,
             bubble_id: field("runtime.synctestBubble", "id"),

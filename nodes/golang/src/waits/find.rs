@@ -285,7 +285,8 @@ impl<'a> Waits<'a> {
         if self.lists.borrow_mut().insert(list, ()).is_some() {
             return;
         }
-        let head = list.wrapping_add(self.runtime.build.layouts.notify_list.head as u64);
+        let Some(notify_list) = &self.runtime.build.layouts.notify_list else { return };
+        let head = list.wrapping_add(notify_list.head as u64);
         let Ok(first) = self.image.read_u64(head) else { return };
         self.walk(first, |at, sudog| {
             sudog.elem == 0 && sudog.channel == 0 && self.listed.borrow_mut().insert(at, list) != Some(list)

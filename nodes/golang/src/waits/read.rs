@@ -143,7 +143,8 @@ impl<'a> Reading<'a, '_, '_> {
         }
         let found = self.on_stacks(&waiting, Self::sudogs, |w, sudog| sudog.g == w.g.address);
         let listed: HashSet<u64> = found.iter().map(|(w, ..)| w.g.address).collect();
-        let head = self.runtime.build.layouts.notify_list.head;
+        let Some(notify_list) = &self.runtime.build.layouts.notify_list else { return };
+        let head = notify_list.head;
         // The first one of a list is the `sudog` of one of these goroutines, too.
         let sudogs = |reading: &mut Self, conditions: &[u64]| {
             let lists: Vec<u64> = conditions.iter().map(|at| at.wrapping_add(CONDITION_LIST)).collect();
