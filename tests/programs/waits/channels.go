@@ -54,6 +54,14 @@ func startSelects() {
 		says("select of none", "select (no cases)", wait{"select", false, nil, nil})
 		select {}
 	})
+	parks(func() {
+		var one, other chan int
+		says("select of nil channels", "select", wait{"select", false, nil, nil})
+		select {
+		case <-one:
+		case other <- 1:
+		}
+	})
 	a, b, c := make(chan int), make(chan string, 1), make(chan struct{}, 3)
 	b <- "full"
 	var none chan int

@@ -157,8 +157,8 @@ impl<'a> Waits<'a> {
         let any = waits.len() > 1;
         waits.iter_mut().for_each(|wait| wait.any = any);
         if waits.is_empty() {
-            // Of a nil channel, or a select of none: for ever.
-            let for_ever = reason.contains("(nil chan") || reason.contains("(no cases");
+            // Of a nil channel, or a select of none or of nil channels only: for ever.
+            let for_ever = reason.contains("(nil chan") || kind == Kind::Select;
             if !for_ever {
                 return Err(WOKEN);
             }
