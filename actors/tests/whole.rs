@@ -9,7 +9,7 @@ use std::time::Duration;
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, PKCS_ED25519,
 };
-use stillframe_actors::capture::actor::{Host, Spool};
+use stillframe_actors::capture::actor::{CaptureOrder, Host, Spool};
 use stillframe_actors::clock::Clock;
 use stillframe_actors::connection::{Dial, Later, Reading, write_frame};
 use stillframe_actors::coordinator::actor::{Handle, Stores};
@@ -128,9 +128,7 @@ impl Host for Scripted {
 
     fn capture(
         &self,
-        pid: u32,
-        _: Option<Duration>,
-        probes: Arc<str>,
+        CaptureOrder { pid, probes, .. }: CaptureOrder,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Later<Result<Box<dyn Spool>, Refusal>> {
         let (own, goroutines) = (self.pid, self.goroutines);

@@ -67,7 +67,8 @@ fn eight_programs_on_four_hosts_stand_still_together_where_a_snapshot_says_so() 
         .collect();
     let mut cuts = Vec::new();
     for _ in 0..count {
-        let mut command = cluster.command(&["snapshot", "--program", "still-*", "--force", "-o"]);
+        let mut command =
+            cluster.command(&["snapshot", "--program", "still-*", "--max-pause", "5s", "--force", "-o"]);
         let ran = run_command(command.arg(cluster.file()));
         assert!(matches!(ran.code, Some(0 | 10)), "{}", ran.stderr);
         cuts.push(Cut::of(&cluster.file()));

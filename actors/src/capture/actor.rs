@@ -28,18 +28,29 @@ pub trait Host: Send + Sync {
         probes: Arc<str>,
     ) -> Later<(Vec<ReadyTarget>, Duration)>;
 
-    /// Freezes a target, reads it, lets it go, decodes and spools. `resumed` is called when it runs again. Dropping the
-    /// future gives up what can still be given up; the target is let go in any case.
+    /// Gets ready, freezes a target, reads it, lets it go, decodes and spools. `resumed` is called when it runs again.
+    /// Dropping the future gives up what can still be given up; the target is let go in any case.
     fn capture(
         &self,
-        pid: u32,
-        max_pause: Option<Duration>,
-        probes: Arc<str>,
+        wanted: CaptureOrder,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Later<Result<Box<dyn Spool>, Refusal>>;
 
     /// Called once, before anything else: how to reach the coordinator, for a host that asks it for something.
     fn linked(&self, _link: Link) {}
+}
+
+/// What an order wants of one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptureOrder {
+    pub order: OrderId,
+    pub pid: u32,
+    pub max_pause: Option<Duration>,
+    pub probes: Arc<str>,
+    /// When to freeze, on the node's wall clock; at once where that is past.
+    pub at_node_unix_ns: i64,
+    /// Targets of the order on this node, this one among them: none is to be let go before all stand still.
+    pub together: usize,
 }
 
 /// A result that waits: frames of batches. Dropping it deletes it.
@@ -119,10 +130,13 @@ async fn send(
 impl Carrier<Capture> for Carrying {
     fn carry(&mut self, me: &Mailbox<Event>, effect: Effect) {
         match effect {
-            Effect::Capture => {
+            Effect::Capture { at_node_unix_ns, together } => {
                 let (tell, spool) = (me.clone(), Arc::clone(&self.spool));
                 let resumed = Box::new(move |pause| tell.tell(Event::Resumed { pause }));
-                let captured = self.host.capture(self.pid, self.max_pause, Arc::clone(&self.probes), resumed);
+                let (order, pid, max_pause) = (self.order, self.pid, self.max_pause);
+                let probes = Arc::clone(&self.probes);
+                let wanted = CaptureOrder { order, pid, max_pause, probes, at_node_unix_ns, together };
+                let captured = self.host.capture(wanted, resumed);
                 let me = me.clone();
                 let task = tokio::spawn(async move {
                     me.tell(match captured.await {

@@ -9,7 +9,7 @@ use stillframe_wire::facts::PauseWindow;
 use stillframe_wire::message::{FailureClass, Refusal};
 
 use crate::machine::Machine;
-use crate::time::{Moment, Now};
+use crate::time::{Moment, Now, nanoseconds};
 
 /// An order to freeze that comes so much too late is carried out at once; the pause windows tell that the cut is not
 /// consistent.
@@ -24,6 +24,8 @@ pub enum Event {
     /// Freeze when the node's wall clock says so.
     Arm {
         at_node_unix_ns: i64,
+        /// Targets of the same order on this node.
+        together: usize,
     },
     /// The target runs again.
     Resumed {
@@ -46,8 +48,11 @@ pub enum Event {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Freeze now, read, resume, decode, spool.
-    Capture,
+    /// Get ready, freeze when the node's wall clock says so, read, resume, decode, spool.
+    Capture {
+        at_node_unix_ns: i64,
+        together: usize,
+    },
     /// Open a stream and send the spool.
     OpenStream,
     CloseStream,
@@ -66,7 +71,6 @@ pub enum Report {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
     Ready { until: Moment },
-    Armed { at: Moment },
     Capturing { until: Moment },
     Held { goroutines: u64, bytes: u64, sending: bool },
     Failed(Refusal),
@@ -126,11 +130,12 @@ impl Machine for Capture {
                 effects.push(Effect::End);
             }
             (_, Event::Repeat) => self.repeat(effects),
-            (Stage::Ready { .. }, Event::Arm { at_node_unix_ns }) => {
+            (Stage::Ready { .. }, Event::Arm { at_node_unix_ns, together }) => {
                 let ahead_ns = u64::try_from(at_node_unix_ns.saturating_sub(now.unix_ns)).unwrap_or(0);
                 let ahead = Duration::from_nanos(ahead_ns).min(FREEZE_AHEAD_MAX);
-                self.stage = Stage::Armed { at: now.moment + ahead };
-                self.tick(now, effects);
+                let at_node_unix_ns = now.unix_ns.saturating_add(nanoseconds(ahead).cast_signed());
+                self.stage = Stage::Capturing { until: now.moment + ahead + CAPTURE_WITHIN };
+                effects.push(Effect::Capture { at_node_unix_ns, together });
             }
             (Stage::Capturing { .. }, Event::Resumed { pause }) => {
                 self.pause = Some(pause);
@@ -156,7 +161,6 @@ impl Machine for Capture {
     fn wake_at(&self) -> Option<Moment> {
         match self.stage {
             Stage::Ready { until } | Stage::Capturing { until } => Some(until),
-            Stage::Armed { at } => Some(at),
             Stage::Held { .. } | Stage::Failed(_) | Stage::Ended => None,
         }
     }
@@ -167,10 +171,6 @@ impl Machine for Capture {
             reason: format!("{what} within {within:?}"),
         };
         match self.stage {
-            Stage::Armed { at } if now.moment >= at => {
-                self.stage = Stage::Capturing { until: now.moment + CAPTURE_WITHIN };
-                effects.push(Effect::Capture);
-            }
             Stage::Ready { until } if now.moment >= until => {
                 self.fail(late("the order to freeze did not come", ARM_WITHIN), effects);
             }

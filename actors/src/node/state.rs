@@ -287,11 +287,16 @@ impl Node {
         state.ready = Some(ready.clone());
         if let Some(at_node_unix_ns) = state.armed_at_unix_ns {
             // An answer to the order as it was before a cancel had crossed it.
-            self.tell_captures(order, &CaptureEvent::Arm { at_node_unix_ns }, effects);
+            self.arm_captures(order, at_node_unix_ns, effects);
         }
         if matches!(self.link, Link::Up { .. }) {
             effects.push(Effect::Send(ToCoordinator::Ready(ready)));
         }
+    }
+
+    fn arm_captures(&self, order: OrderId, at_node_unix_ns: i64, effects: &mut Vec<Effect>) {
+        let together = self.orders.get(&order).map_or(0, |state| state.captures.len());
+        self.tell_captures(order, &CaptureEvent::Arm { at_node_unix_ns, together }, effects);
     }
 
     fn tell_captures(&self, order: OrderId, event: &CaptureEvent, effects: &mut Vec<Effect>) {
@@ -340,7 +345,7 @@ impl Node {
                 if let Some(state) = self.orders.get_mut(&order) {
                     state.armed_at_unix_ns = Some(at_node_unix_ns);
                 }
-                self.tell_captures(order, &CaptureEvent::Arm { at_node_unix_ns }, effects);
+                self.arm_captures(order, at_node_unix_ns, effects);
             }
             ToNode::Send { order, target } => {
                 effects.push(Effect::ToCapture { order, target, event: CaptureEvent::Send });

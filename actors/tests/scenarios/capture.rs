@@ -11,7 +11,7 @@ fn script() -> Script<Capture> {
 }
 
 fn arm(ms: i64) -> Event {
-    Event::Arm { at_node_unix_ns: UNIX_NS + ms * 1_000_000 }
+    Event::Arm { at_node_unix_ns: UNIX_NS + ms * 1_000_000, together: 2 }
 }
 
 fn resumed() -> Event {

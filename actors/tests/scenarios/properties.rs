@@ -53,7 +53,7 @@ fn snapshot_event(kind: u8, target: u32, stream_id: u64, generation: u64) -> Sna
 
 fn capture_event(kind: u8) -> CaptureEvent {
     match kind {
-        0 => CaptureEvent::Arm { at_node_unix_ns: 5_000_000 },
+        0 => CaptureEvent::Arm { at_node_unix_ns: 5_000_000, together: 1 },
         1 => CaptureEvent::Resumed { pause: PauseWindow::default() },
         2 => CaptureEvent::Spooled { goroutines: 1, bytes: 1 },
         3 => CaptureEvent::Failed(Refusal { class: FailureClass::Other, reason: String::new() }),

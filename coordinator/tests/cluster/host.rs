@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use stillframe_actors::capture::actor::{Host, Spool};
+use stillframe_actors::capture::actor::{CaptureOrder, Host, Spool};
 use stillframe_actors::connection::{Later, Reading};
 use stillframe_wire::facts::PauseWindow;
 use stillframe_wire::message::{FailureClass, ReadyTarget, Refusal, Selector};
@@ -88,9 +88,7 @@ impl Host for Scripted {
 
     fn capture(
         &self,
-        pid: u32,
-        _: Option<Duration>,
-        probes: Arc<str>,
+        CaptureOrder { pid, probes, .. }: CaptureOrder,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Later<Result<Box<dyn Spool>, Refusal>> {
         let (hangs, ends) = (self.hangs, self.ending.contains(&pid));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use stillframe_actors::capture::actor::{Host, Link, Spool};
+use stillframe_actors::capture::actor::{CaptureOrder, Host, Link, Spool};
 use stillframe_actors::connection::Later;
 use stillframe_actors::node;
 use stillframe_actors::node::actor::Status;
@@ -49,9 +49,7 @@ impl Host for Asking {
 
     fn capture(
         &self,
-        _: u32,
-        _: Option<Duration>,
-        _: Arc<str>,
+        _: CaptureOrder,
         _: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Later<Result<Box<dyn Spool>, Refusal>> {
         Box::pin(std::future::pending())

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use stillframe_actors::capture::state::FREEZE_AHEAD_MAX;
 use stillframe_golang::build::{Build, BuildError};
 use stillframe_golang::decode::decode;
 use stillframe_golang::executable::{Bytes, Executable};
@@ -28,8 +29,10 @@ use crate::convert::{self, About};
 use crate::error::CaptureError;
 use crate::ordered_probes::Ordered;
 use crate::policy::Policy;
+use crate::preparations::Preparations;
 use crate::scrub;
 use crate::symbols::{Symbols, Wanted};
+use crate::together::Place;
 
 /// The budget of a target with few goroutines; see [`default_budget`].
 pub const BUDGET_DEFAULT: Duration = Duration::from_millis(50);
@@ -40,6 +43,8 @@ const BUDGET_MAX: Duration = Duration::from_secs(10);
 /// For as long stacks are copied before the freeze; and for as long again it is looked whether they have changed.
 const COPY_MAX: Duration = Duration::from_secs(4);
 const CHECK_MAX: Duration = Duration::from_secs(2);
+/// Between the last look and the freeze.
+const CHECK_MARGIN: Duration = Duration::from_millis(1);
 
 /// A target that could not be stopped is let go and tried again, after as long as it may have been stopped.
 const FREEZE_ATTEMPTS: u32 = 5;
@@ -61,6 +66,13 @@ pub struct Options {
     pub probes: Arc<str>,
     /// What the node allows, whatever was ordered.
     pub policy: Arc<Policy>,
+}
+
+/// When to freeze a target, and with which others.
+pub(crate) struct Appointment {
+    /// On this host's wall clock.
+    pub(crate) at_unix_ns: i64,
+    pub(crate) place: Place,
 }
 
 /// How far a capture has come.
@@ -92,6 +104,7 @@ pub struct Captures {
     builds: Arc<Mutex<HashMap<Identity, Arc<Build>>>>,
     /// Where debug information comes from; `None`: from executables only.
     symbols: Option<Symbols>,
+    pub(crate) preparations: Preparations,
 }
 
 /// 50 ms, and a microsecond for each goroutine above 50,000; at most 10 s.
@@ -115,8 +128,19 @@ impl Captures {
         options: &Options,
         progress: &mut dyn FnMut(Phase),
     ) -> Result<ProcessFacts, CaptureError> {
+        self.capture_at(source, options, None, progress)
+    }
+
+    /// `appointment`: none for a core file, or for a target that is frozen as soon as that can be.
+    pub(crate) fn capture_at(
+        &self,
+        source: &Source,
+        options: &Options,
+        appointment: Option<Appointment>,
+        progress: &mut dyn FnMut(Phase),
+    ) -> Result<ProcessFacts, CaptureError> {
         match source {
-            Source::Pid(pid) => self.process(*pid, options, progress),
+            Source::Pid(pid) => self.process(*pid, options, appointment, progress),
             Source::Core { core, exe } => self.core_file(core, exe, options, progress),
         }
     }
@@ -125,9 +149,11 @@ impl Captures {
         &self,
         pid: u32,
         options: &Options,
+        mut appointment: Option<Appointment>,
         progress: &mut dyn FnMut(Phase),
     ) -> Result<ProcessFacts, CaptureError> {
         progress(Phase::ReadingExecutable);
+        let began = Instant::now();
         let freezer = self.freezer.as_ref().ok_or(CaptureError::NoFreezer { pid })?;
         let target = freezer.open(pid).map_err(|error| CaptureError::of_freezer(pid, error))?;
         let process = target.process().clone();
@@ -155,18 +181,37 @@ impl Captures {
         let program = convert::program(&exe);
         let order = probes.order(&program, policy);
         let mut probing = Probing::new(&runtime, &order);
-        let precopy = copy_ahead(&runtime, &target, probing.as_mut());
+        let mut copied = copy_ahead(&runtime, &target, probing.as_mut());
+        self.preparations.learn(&build.identity.id, began.elapsed());
+        if let Some(appointment) = &appointment {
+            wait_until(appointment.at_unix_ns, &target, copied.as_mut());
+        }
 
         progress(Phase::Freezing);
         let frozen = freeze_all(&target, budget)?;
+        let stands_since = Instant::now();
+        if let Some(appointment) = &mut appointment {
+            appointment.place.stands();
+        }
         progress(Phase::Reading);
         if let Some(probing) = &mut probing {
             probing.stands_at(realtime_ns());
         }
         let still = || frozen.is_frozen();
-        let gathered = gather(&runtime, frozen.memory(), frozen.threads(), precopy, probing.as_mut(), &still);
+        let gathered = gather(
+            &runtime,
+            frozen.memory(),
+            frozen.threads(),
+            copied.map(|copied| copied.copy),
+            probing.as_mut(),
+            &still,
+        );
         let threads = frozen.threads().to_vec();
         let gone = frozen.memory().is_gone();
+        if let Some(appointment) = appointment {
+            let waiting_max = (budget / 2).saturating_sub(stands_since.elapsed());
+            appointment.place.wait(waiting_max);
+        }
         let pause = frozen.resume().map_err(|error| CaptureError::of_freezer(pid, error))?;
 
         let window = convert::pause(pause, gathered.reused());
@@ -356,12 +401,35 @@ fn unless_it_changed(target: &Target, error: CaptureError) -> CaptureError {
     }
 }
 
+/// What was copied of a target, and how long it takes to see whether it has changed.
+struct Copied<'a> {
+    copy: Precopy<'a>,
+    check_took: Duration,
+}
+
+/// Until that time of the wall clock, or for as long as it may be off after a step; just before it is looked once more
+/// whether what was copied has changed.
+fn wait_until(at_unix_ns: i64, target: &Target, copied: Option<&mut Copied<'_>>) {
+    let left = || {
+        let left_ns = at_unix_ns.saturating_sub(realtime_ns());
+        Duration::from_nanos(u64::try_from(left_ns).unwrap_or(0)).min(FREEZE_AHEAD_MAX)
+    };
+    if let Some(Copied { copy, check_took }) = copied
+        && let Some(time) = left().checked_sub(*check_took + CHECK_MARGIN)
+    {
+        std::thread::sleep(time);
+        let (memory, began) = (target.memory(), Instant::now());
+        copy.check(memory, &|| began.elapsed() < CHECK_MAX && !memory.is_gone());
+    }
+    std::thread::sleep(left());
+}
+
 /// What can be copied before the freeze. What there is no time for is read in it.
 fn copy_ahead<'a>(
     runtime: &'a Runtime<'a>,
     target: &Target,
     probing: Option<&mut Probing<'_>>,
-) -> Option<Precopy<'a>> {
+) -> Option<Copied<'a>> {
     let (memory, began) = (target.memory(), Instant::now());
     let copying = || began.elapsed() < COPY_MAX && !memory.is_gone();
     let checking = || began.elapsed() < COPY_MAX + CHECK_MAX && !memory.is_gone();
@@ -372,8 +440,9 @@ fn copy_ahead<'a>(
         copy.warm(runtime, memory, probing, &copying);
     }
     copy.make_room();
+    let last = Instant::now();
     copy.check(memory, &checking);
-    Some(copy)
+    Some(Copied { copy, check_took: last.elapsed() })
 }
 
 /// Freezes; a host so busy that some thread gets no processor in time may have one a moment later.

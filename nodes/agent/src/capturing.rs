@@ -1,10 +1,11 @@
 //! What the actors ask of a host, done on threads: finding targets, and capturing them.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stillframe_actors::capture::actor::{Host, Link, Spool};
+use stillframe_actors::capture::actor::{CaptureOrder, Host, Link, Spool};
 use stillframe_actors::connection::Later;
 use stillframe_actors::glob;
 use stillframe_target::freezer::Freezer;
@@ -14,15 +15,17 @@ use stillframe_wire::limits::{
 };
 use stillframe_wire::message::{FailureClass, ReadyTarget, Refusal, Selector};
 
-use crate::capture::{Captures, Options, Phase, Source};
+use crate::capture::{Appointment, Captures, Options, Phase, Source};
 use crate::error::{CaptureError, ExitClass};
 use crate::policy::Policy;
+use crate::preparations::lead;
 use crate::spool::Folder;
 use crate::symbols::config::Config;
 use crate::symbols::{Coordinator, Symbols};
 use crate::targets::{self, TargetSummary};
+use crate::together::{Place, Together};
 
-/// Between the order to freeze and the freeze: executables were read before, so that it takes little more than a message.
+/// Between the order to freeze and the freeze, beside what the targets take to get ready.
 const LEAD: Duration = Duration::from_millis(20);
 
 /// This host: its processes, through a freezer, or one core file.
@@ -33,6 +36,7 @@ pub struct Capturing {
     policy: Arc<Policy>,
     spool: Folder,
     coordinator: Coordinator,
+    together: Together,
 }
 
 #[derive(Clone)]
@@ -46,6 +50,8 @@ struct Wish {
     max_pause: Option<Duration>,
     /// Until when debug information is waited for; `None`: no values are wanted.
     values: Option<Instant>,
+    /// How long each of the processes that were found takes to get ready.
+    expected: Vec<Duration>,
 }
 
 impl Capturing {
@@ -53,7 +59,14 @@ impl Capturing {
     pub fn new(freezer: Freezer, policy: Policy, spool: &Path) -> Capturing {
         let captures = Captures::new(freezer.clone());
         let (of, policy) = (Of::Processes(freezer), Arc::new(policy));
-        Capturing { captures, of, policy, spool: Folder::new(spool), coordinator: Coordinator::default() }
+        Capturing {
+            captures,
+            of,
+            policy,
+            spool: Folder::new(spool),
+            coordinator: Coordinator::default(),
+            together: Together::default(),
+        }
     }
 
     /// A core file is a host of one process, whatever is selected.
@@ -61,7 +74,14 @@ impl Capturing {
         let of = Of::Core { core: core.to_owned(), exe: exe.to_owned() };
         // Whoever names a core file may read it.
         let (policy, coordinator) = (Arc::new(Policy::open()), Coordinator::default());
-        Capturing { captures: Captures::default(), of, policy, spool: Folder::new(spool), coordinator }
+        Capturing {
+            captures: Captures::default(),
+            of,
+            policy,
+            spool: Folder::new(spool),
+            coordinator,
+            together: Together::default(),
+        }
     }
 
     /// With debug information from elsewhere than executables. `is_node`: from the coordinator, too.
@@ -74,10 +94,10 @@ impl Capturing {
     /// Nobody waits for debug information of values that nobody asked for, or that nobody may have.
     fn wish(&self, max_pause: Option<Duration>, probes: &str) -> Wish {
         let is_wanted = !probes.trim().is_empty() && self.policy.values_refused().is_none();
-        Wish { max_pause, values: is_wanted.then(|| self.captures.patience()) }
+        Wish { max_pause, values: is_wanted.then(|| self.captures.patience()), expected: Vec::new() }
     }
 
-    fn find_now(&self, selector: &Selector, wish: &Wish) -> Vec<ReadyTarget> {
+    fn find_now(&self, selector: &Selector, wish: &mut Wish) -> Vec<ReadyTarget> {
         let freezer = match &self.of {
             Of::Processes(freezer) => freezer,
             Of::Core { exe, .. } => {
@@ -115,7 +135,7 @@ impl Capturing {
     }
 
     /// `listed`: what the list of processes says of it.
-    fn by_pid(&self, pid: u32, listed: Option<TargetSummary>, wish: &Wish) -> ReadyTarget {
+    fn by_pid(&self, pid: u32, listed: Option<TargetSummary>, wish: &mut Wish) -> ReadyTarget {
         let (program, refused) =
             listed.map_or((String::new(), None), |target| (target.program, target.refusal));
         let program = Some(program).filter(|p| !p.is_empty()).or_else(|| self.captures.program(pid));
@@ -132,21 +152,23 @@ impl Capturing {
 
     /// Whether the policy is against it, or its executable cannot be read. Without a name there is no process, or none that
     /// this node may look at: reading it says which.
-    fn refused(&self, pid: u32, program: Option<&str>, wish: &Wish) -> Result<(), CaptureError> {
+    fn refused(&self, pid: u32, program: Option<&str>, wish: &mut Wish) -> Result<(), CaptureError> {
         let allowed = program.map_or(Ok(()), |program| self.policy.check_program(program));
         allowed
             .and_then(|()| self.policy.check_pause(wish.max_pause))
             .map_err(|against| CaptureError::Policy { pid, against })?;
-        self.captures.warm(pid, wish.values).map(|_| ())
+        let (build, _) = self.captures.warm(pid, wish.values)?;
+        wish.expected.push(self.captures.preparations.expected(&build.identity.id));
+        Ok(())
     }
 
     fn capture_now(
         &self,
-        pid: u32,
-        max_pause: Option<Duration>,
-        probes: Arc<str>,
+        CaptureOrder { pid, max_pause, probes, at_node_unix_ns, .. }: CaptureOrder,
+        place: Place,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Result<Box<dyn Spool>, Refusal> {
+        let appointment = Appointment { at_unix_ns: at_node_unix_ns, place };
         let source = match &self.of {
             Of::Processes(_) => Source::Pid(pid),
             Of::Core { core, exe } => Source::Core { core: core.clone(), exe: exe.clone() },
@@ -159,9 +181,10 @@ impl Capturing {
                 resumed(pause);
             }
         };
+        let options = Options { max_pause, probes, policy: Arc::clone(&self.policy) };
         let facts: ProcessFacts = self
             .captures
-            .capture(&source, &Options { max_pause, probes, policy: Arc::clone(&self.policy) }, &mut progress)
+            .capture_at(&source, &options, Some(appointment), &mut progress)
             .map_err(|error| refusal(&error))?;
         let spooled = self
             .spool
@@ -184,26 +207,31 @@ impl Host for Capturing {
     ) -> Later<(Vec<ReadyTarget>, Duration)> {
         let this = self.clone();
         Box::pin(async move {
-            let find = move || this.find_now(&selector, &this.wish(max_pause, &probes));
+            let find = move || {
+                let mut wish = this.wish(max_pause, &probes);
+                let found = this.find_now(&selector, &mut wish);
+                let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+                (found, LEAD + lead(&wish.expected, processors))
+            };
             let found = tokio::task::spawn_blocking(find).await;
             let failed = |error: tokio::task::JoinError| {
                 let refusal = Some(Refusal { class: FailureClass::Other, reason: error.to_string() });
-                vec![ReadyTarget { pid: 0, program: String::new(), refusal }]
+                (vec![ReadyTarget { pid: 0, program: String::new(), refusal }], LEAD)
             };
-            (found.unwrap_or_else(failed), LEAD)
+            found.unwrap_or_else(failed)
         })
     }
 
     fn capture(
         &self,
-        pid: u32,
-        max_pause: Option<Duration>,
-        probes: Arc<str>,
+        wanted: CaptureOrder,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Later<Result<Box<dyn Spool>, Refusal>> {
         let this = self.clone();
+        // Whoever is given up before it begins is not waited for.
+        let place = self.together.join(wanted.order, wanted.together);
         Box::pin(async move {
-            let capture = move || this.capture_now(pid, max_pause, probes, resumed);
+            let capture = move || this.capture_now(wanted, place, resumed);
             let captured = tokio::task::spawn_blocking(capture);
             captured.await.unwrap_or_else(|error| {
                 Err(Refusal { class: FailureClass::Other, reason: error.to_string() })

@@ -30,7 +30,9 @@ pub mod targets;
 mod convert;
 mod error;
 mod ordered_probes;
+mod preparations;
 mod scrub;
+mod together;
 mod values;
 mod waits;
 

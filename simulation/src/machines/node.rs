@@ -258,7 +258,11 @@ impl World<'_> {
         use capture::state::Effect;
         let Some(actor) = self.capture(host, number) else { return };
         match effect {
-            Effect::Capture => self.freeze(host, number),
+            Effect::Capture { at_node_unix_ns, .. } => {
+                let ahead_ns = at_node_unix_ns.saturating_sub(self.now(Some(host)).unix_ns);
+                let ahead_ns = u64::try_from(ahead_ns).unwrap_or(0);
+                self.after(ahead_ns, Occurrence::Freeze { host, capture: number });
+            }
             Effect::OpenStream => self.open_stream(host, number),
             Effect::CloseStream => {
                 let stream = actor.stream.take();
@@ -286,7 +290,7 @@ impl World<'_> {
         self.plan.hosts[host].targets.iter().find(|target| target.pid == pid)
     }
 
-    fn freeze(&mut self, host: usize, capture: u64) {
+    pub(super) fn freeze(&mut self, host: usize, capture: u64) {
         let now = self.now(Some(host));
         let Some(actor) = self.capture(host, capture) else { return };
         actor.frozen_at_ns = now.moment.0;

@@ -145,6 +145,10 @@ pub enum Occurrence {
         order: OrderId,
         targets: Vec<ReadyTarget>,
     },
+    Freeze {
+        host: usize,
+        capture: u64,
+    },
     Resume {
         host: usize,
         freeze: u64,
@@ -466,6 +470,7 @@ impl<'a> World<'a> {
             Occurrence::Found { host, incarnation, order, targets } => {
                 self.found(host, incarnation, order, targets);
             }
+            Occurrence::Freeze { host, capture } => self.freeze(host, capture),
             Occurrence::Resume { host, freeze } => self.resume(host, freeze),
             Occurrence::Decoded { host, capture } => self.decoded(host, capture),
             Occurrence::ThreadStep { run, step } => self.thread_step(run, step),

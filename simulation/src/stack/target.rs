@@ -8,7 +8,7 @@ use std::io::{self, Cursor};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use stillframe_actors::capture::actor::{Host, Spool};
+use stillframe_actors::capture::actor::{CaptureOrder, Host, Spool};
 use stillframe_actors::connection::{Later, Reading, write_frame};
 use stillframe_actors::glob;
 use stillframe_wire::batch::batches;
@@ -96,9 +96,7 @@ impl Host for Scripted {
 
     fn capture(
         &self,
-        pid: u32,
-        max_pause: Option<Duration>,
-        probes: Arc<str>,
+        CaptureOrder { pid, max_pause, probes, at_node_unix_ns, .. }: CaptureOrder,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Later<Result<Box<dyn Spool>, Refusal>> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,6 +106,8 @@ impl Host for Scripted {
             let (Some(process), Some(host)) = (process, host) else {
                 return Err(refusal(FailureClass::NoSuchProcess, "there is no such process"));
             };
+            let ahead_ns = at_node_unix_ns.saturating_sub(world.unix_ns(Some(host)));
+            tokio::time::sleep(Duration::from_nanos(u64::try_from(ahead_ns).unwrap_or(0))).await;
             capture(world, host, process, max_pause, &probes, resumed).await
         })
     }
