@@ -36,7 +36,7 @@ pub enum Status {
 pub(crate) const STATUS_SCAN: u32 = 0x1000;
 
 impl Status {
-    fn of(value: u32) -> Self {
+    pub(crate) fn of(value: u32) -> Self {
         match value & !STATUS_SCAN {
             0 => Status::Idle,
             1 => Status::Runnable,
