@@ -223,6 +223,8 @@ mod tests {
             is_system: false,
             labels: Vec::new(),
             waits: Vec::new(),
+            blocked: None,
+            born: None,
         };
         assert_eq!(bound_arguments(&mut goroutine), None);
         goroutine.arguments.push_str(&line.repeat(3));
