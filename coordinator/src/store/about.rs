@@ -181,7 +181,10 @@ pub const ABOUT: &[About] = &[
             ("wait_reason", "as Go names it: chan receive; NULL: does not wait"),
             ("blocked_since_after_unix_ns", "its present park began after this time; NULL: unknown"),
             ("blocked_since_before_unix_ns", "its present park began before this time; NULL: unknown"),
-            ("blocked_source", "how these bounds are known; NULL: its node does not watch it, or it is not parked"),
+            (
+                "blocked_source",
+                "how these bounds are known; NULL: its node does not watch it, or it is not parked",
+            ),
             ("born_after_unix_ns", "it was started after this time; NULL: unknown"),
             ("born_before_unix_ns", "it was started before this time; NULL: unknown"),
             ("born_source", "how these bounds are known; NULL: its node does not watch it"),

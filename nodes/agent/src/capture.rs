@@ -16,7 +16,7 @@ use stillframe_golang::precopy::Precopy;
 use stillframe_golang::probe::set::Described;
 use stillframe_golang::probing::Probing;
 use stillframe_golang::runtime::Runtime;
-use stillframe_target::clock::realtime_ns;
+use stillframe_target::clock::{monotonic_ns, realtime_ns};
 use stillframe_target::core::CoreFile;
 use stillframe_target::executable::Identity;
 use stillframe_target::freeze::{Ended, FreezeError};
@@ -24,12 +24,14 @@ use stillframe_target::freezer::{Freezer, FrozenTarget, Target};
 use stillframe_target::process::Fate;
 use stillframe_wire::facts::{PauseWindow, ProcessFacts};
 
+use crate::ages::Ages;
 use crate::convert::{self, About};
 use crate::error::CaptureError;
 use crate::ordered_probes::Ordered;
 use crate::policy::Policy;
 use crate::scrub;
 use crate::symbols::{Symbols, Wanted};
+use crate::watch::Watches;
 
 /// The budget of a target with few goroutines; see [`default_budget`].
 pub const BUDGET_DEFAULT: Duration = Duration::from_millis(50);
@@ -92,6 +94,7 @@ pub struct Captures {
     builds: Arc<Mutex<HashMap<Identity, Arc<Build>>>>,
     /// Where debug information comes from; `None`: from executables only.
     symbols: Option<Symbols>,
+    watches: Option<Watches>,
 }
 
 /// 50 ms, and a microsecond for each goroutine above 50,000; at most 10 s.
@@ -107,6 +110,10 @@ impl Captures {
 
     pub fn with_symbols(self, symbols: Symbols) -> Captures {
         Captures { symbols: Some(symbols), ..self }
+    }
+
+    pub(crate) fn with_watches(self, watches: Watches) -> Captures {
+        Captures { watches: Some(watches), ..self }
     }
 
     pub fn capture(
@@ -155,7 +162,10 @@ impl Captures {
         let program = convert::program(&exe);
         let order = probes.order(&program, policy);
         let mut probing = Probing::new(&runtime, &order);
-        let precopy = copy_ahead(&runtime, &target, probing.as_mut());
+        let watched = self.watches.as_ref().and_then(|watches| watches.of(pid));
+        // What is read at the same time would make the pause longer.
+        let undisturbed = watched.as_ref().map(|watched| watched.rest());
+        let (precopy, copied_monotonic_ns) = copy_ahead(&runtime, &target, probing.as_mut()).unzip();
 
         progress(Phase::Freezing);
         let frozen = freeze_all(&target, budget)?;
@@ -168,6 +178,7 @@ impl Captures {
         let threads = frozen.threads().to_vec();
         let gone = frozen.memory().is_gone();
         let pause = frozen.resume().map_err(|error| CaptureError::of_freezer(pid, error))?;
+        drop(undisturbed);
 
         let window = convert::pause(pause, gathered.reused());
         progress(Phase::Decoding(Some(window)));
@@ -191,7 +202,11 @@ impl Captures {
             frozen_monotonic_ns: Some(pause.frozen_monotonic_ns),
             environment,
         };
-        Ok(convert::process(about, &build, goroutines, captured))
+        // Whether it was this very program is asked now: it may have become another one until it was frozen.
+        let watched = watched.filter(|watched| watched.is_the_same());
+        let seen = watched.as_ref().map(|watched| watched.seen());
+        let ages = Ages { watched: seen.as_deref(), copied_monotonic_ns };
+        Ok(convert::process(about, &build, goroutines, captured, &ages))
     }
 
     /// Reads the executable of a target that will be captured, so that the capture need not. `values`: they will be wanted,
@@ -241,7 +256,7 @@ impl Captures {
     }
 
     /// Its build, and where that is loaded.
-    fn prepare(&self, target: &Target, exe: &str) -> Result<(Arc<Build>, u64), CaptureError> {
+    pub(crate) fn prepare(&self, target: &Target, exe: &str) -> Result<(Arc<Build>, u64), CaptureError> {
         let pid = target.process().pid;
         let build = self.build(target, exe)?;
         let executable = &build.identity.executable;
@@ -302,7 +317,7 @@ impl Captures {
             environment,
         };
         let captured = probing.map(Probing::finish).unwrap_or_default();
-        Ok(convert::process(about, &build, goroutines, captured))
+        Ok(convert::process(about, &build, goroutines, captured, &Ages::default()))
     }
 
     fn build(&self, target: &Target, exe: &str) -> Result<Arc<Build>, CaptureError> {
@@ -356,23 +371,25 @@ fn unless_it_changed(target: &Target, error: CaptureError) -> CaptureError {
     }
 }
 
-/// What can be copied before the freeze. What there is no time for is read in it.
+/// What can be copied before the freeze, and when its records were read. What there is no time for is read in the freeze.
 fn copy_ahead<'a>(
     runtime: &'a Runtime<'a>,
     target: &Target,
     probing: Option<&mut Probing<'_>>,
-) -> Option<Precopy<'a>> {
+) -> Option<(Precopy<'a>, i64)> {
     let (memory, began) = (target.memory(), Instant::now());
     let copying = || began.elapsed() < COPY_MAX && !memory.is_gone();
     let checking = || began.elapsed() < COPY_MAX + CHECK_MAX && !memory.is_gone();
     let mut copy = Precopy::take(runtime, memory, &copying)?;
+    // Somewhat later than that.
+    let copied = monotonic_ns();
     copy.check(memory, &checking);
     copy.look_up_waits(runtime, memory, &copying);
     if let Some(probing) = probing {
         copy.warm(runtime, memory, probing, &copying);
     }
     copy.check(memory, &checking);
-    Some(copy)
+    Some((copy, copied))
 }
 
 /// Freezes; a host so busy that some thread gets no processor in time may have one a moment later.

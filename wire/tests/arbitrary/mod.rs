@@ -68,11 +68,8 @@ prop_compose! {
 fn since() -> impl Strategy<Value = Since> {
     use SinceSource::{Copied, Ids, Watched, WatchedAndCopied};
     let source = prop_oneof![Just(Ids), Just(Watched), Just(Copied), Just(WatchedAndCopied)];
-    (any::<(Option<i64>, Option<i64>)>(), source).prop_map(|((after_unix_ns, before_unix_ns), source)| Since {
-        after_unix_ns,
-        before_unix_ns,
-        source,
-    })
+    (any::<(Option<i64>, Option<i64>)>(), source)
+        .prop_map(|((after_unix_ns, before_unix_ns), source)| Since { after_unix_ns, before_unix_ns, source })
 }
 
 prop_compose! {

@@ -75,7 +75,9 @@ impl Births {
         match (variables.sched, variables.allp, &runtime.build.layouts.goids) {
             (Some(_), Some(_), Some(_)) => Ok(()),
             (_, _, None) => Err("the layout of its scheduler is not known"),
-            _ => Err("where its scheduler is, only a symbol table or debug information says, and it has neither"),
+            _ => Err(
+                "where its scheduler is, only a symbol table or debug information says, and it has neither",
+            ),
         }
     }
 
@@ -100,7 +102,8 @@ impl Births {
         let mut left: Vec<_> =
             first.processors.iter().map(|p| p.left()).filter(|left| !left.is_empty()).collect();
         left.sort_unstable_by_key(|left| left.start);
-        if left.windows(2).any(|two| two[0].end > two[1].start) || left.iter().any(|l| l.end - l.start > BATCH)
+        if left.windows(2).any(|two| two[0].end > two[1].start)
+            || left.iter().any(|l| l.end - l.start > BATCH)
         {
             return false;
         }
@@ -134,7 +137,8 @@ impl Births {
         while readings.len() > 3 && (readings.len() > READINGS_MAX || ranges > RANGES_MAX) {
             // The first one says what was there before, and the last one what there is.
             let without = |at: &usize| {
-                let (gap, age) = (readings[at + 1].ended - readings[at - 1].began, now - readings[at + 1].began);
+                let (gap, age) =
+                    (readings[at + 1].ended - readings[at - 1].began, now - readings[at + 1].began);
                 gap as f64 / (age as f64).max(1.0)
             };
             let last = readings.len() - 1;

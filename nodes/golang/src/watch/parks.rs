@@ -15,12 +15,15 @@
 use super::{Bounds, Look, Looker, Park, Version};
 use crate::bytes::u64_at;
 use crate::gatherer::neighbours;
-use crate::memory::Memory;
+use crate::memory::{Memory, Range};
 
 /// Goroutines of one process that are looked at: 48 bytes are kept of each.
 pub const WATCHED_MAX: usize = 256 << 10;
 /// Looks that must have seen a park before it is taken for one and the same.
 const LOOKS_MIN: u16 = 3;
+
+/// That are read at once: they stay in a processor's cache, and whoever reads holds no more memory for it.
+const READ_BYTES: usize = 256 << 10;
 
 /// One record.
 #[derive(Clone, Copy, Debug)]
@@ -72,16 +75,19 @@ impl Parks {
         let ranges = neighbours(&addresses, size);
         let mut looks = vec![Look::Unknown; self.entries.len()];
         let mut next = 0;
-        memory.read_each(&ranges, &mut |number, bytes| {
-            let range = ranges[number];
-            let last = range.address + (range.length - size) as u64;
-            next += addresses[next..].partition_point(|&address| address < range.address);
-            while let Some(&address) = addresses.get(next).filter(|&&address| address <= last) {
-                let skip = (address - range.address) as usize;
-                looks[next] = bytes.map_or(Look::Unknown, |g| looker.look(address, &g[skip..skip + size]));
-                next += 1;
-            }
-        });
+        for ranges in ranges.chunk_by(some_at_once()) {
+            memory.read_each(ranges, &mut |number, bytes| {
+                let range = ranges[number];
+                let last = range.address + (range.length - size) as u64;
+                next += addresses[next..].partition_point(|&address| address < range.address);
+                while let Some(&address) = addresses.get(next).filter(|&&address| address <= last) {
+                    let skip = (address - range.address) as usize;
+                    looks[next] =
+                        bytes.map_or(Look::Unknown, |g| looker.look(address, &g[skip..skip + size]));
+                    next += 1;
+                }
+            });
+        }
         self.add(looks.into_iter(), began, clock());
         self.whole = whole;
         true
@@ -163,6 +169,17 @@ impl Parks {
 
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+}
+
+/// Whether another range still is for the same read.
+fn some_at_once() -> impl FnMut(&Range, &Range) -> bool {
+    let mut bytes = 0;
+    move |before, _| {
+        bytes += before.length;
+        let more = bytes < READ_BYTES;
+        bytes = if more { bytes } else { 0 };
+        more
     }
 }
 
