@@ -163,8 +163,7 @@ impl Captures {
         let order = probes.order(&program, policy);
         let mut probing = Probing::new(&runtime, &order);
         let watched = self.watches.as_ref().and_then(|watches| watches.of(pid));
-        // What is read at the same time would make the pause longer.
-        let undisturbed = watched.as_ref().map(|watched| watched.rest());
+        let _undisturbed = watched.as_ref().map(|watched| watched.rest());
         let (precopy, copied_monotonic_ns) = copy_ahead(&runtime, &target, probing.as_mut()).unzip();
 
         progress(Phase::Freezing);
@@ -178,7 +177,6 @@ impl Captures {
         let threads = frozen.threads().to_vec();
         let gone = frozen.memory().is_gone();
         let pause = frozen.resume().map_err(|error| CaptureError::of_freezer(pid, error))?;
-        drop(undisturbed);
 
         let window = convert::pause(pause, gathered.reused());
         progress(Phase::Decoding(Some(window)));
@@ -203,8 +201,8 @@ impl Captures {
             environment,
         };
         // Whether it was this very program is asked now: it may have become another one until it was frozen.
-        let watched = watched.filter(|watched| watched.is_the_same());
-        let seen = watched.as_ref().map(|watched| watched.seen());
+        let watched = watched.as_ref().filter(|watched| watched.is_the_same());
+        let seen = watched.map(|watched| watched.seen());
         let ages = Ages { watched: seen.as_deref(), copied_monotonic_ns };
         Ok(convert::process(about, &build, goroutines, captured, &ages))
     }

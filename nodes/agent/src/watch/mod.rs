@@ -29,8 +29,9 @@ const PROCESSES_MAX: usize = 64;
 /// How often it is looked which processes there are.
 const LIST_EVERY: Duration = Duration::from_secs(5);
 
-/// A process, and the program that it runs.
-type Key = (u32, i64, String);
+/// A process, and the program that it runs: its pid, when it was started, and where its stack began, which each exec draws
+/// anew.
+type Key = (u32, u64, u64);
 
 /// All processes that are watched.
 #[derive(Clone, Default)]
@@ -60,11 +61,16 @@ impl Watches {
         // Without its freezer the node ends.
         while freezer.ended().is_none() {
             if let Ok(listing) = freezer.list() {
-                let there: HashSet<Key> = listing.processes.iter().filter_map(key).collect();
+                let there: HashSet<Key> = listing.processes.iter().map(key).collect();
                 decided.retain(|key| there.contains(key));
                 for process in &listing.processes {
-                    let Some(key) = key(process).filter(|key| !decided.contains(key)) else { continue };
-                    if !policy.watches(&program(&key.2)) {
+                    let key = key(process);
+                    if decided.contains(&key) {
+                        continue;
+                    }
+                    // Kernel threads have no executable.
+                    let exe = process.exe.as_deref();
+                    if !exe.is_some_and(|exe| policy.watches(&program(exe))) {
                         decided.insert(key);
                         continue;
                     }
@@ -111,7 +117,6 @@ impl Watches {
     }
 }
 
-/// `None`: a kernel thread.
-fn key(process: &Process) -> Option<Key> {
-    Some((process.pid, process.started_unix_ns, process.exe.clone()?))
+fn key(process: &Process) -> Key {
+    (process.pid, process.start_ticks, process.start_stack)
 }

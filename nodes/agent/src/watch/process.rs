@@ -110,9 +110,11 @@ impl Watched {
         matches!(self.target.fate(), Ok(Fate::Same))
     }
 
-    /// Nobody looks at it meanwhile, but for a look that has begun.
+    /// Nobody looks at it until this is dropped: what is seen after the process stood still is of another time. Waits for
+    /// a look that has begun.
     pub(crate) fn rest(&self) -> Rest<'_> {
         self.snapshots.fetch_add(1, Ordering::SeqCst);
+        drop(self.seen());
         Rest(&self.snapshots)
     }
 
@@ -122,26 +124,38 @@ impl Watched {
         let (pid, memory) = (process.pid, self.target.memory());
         let exe = process.exe.as_deref().ok_or(CaptureError::KernelThread { pid })?;
         let (build, bias) = captures.prepare(&self.target, exe)?;
-        let runtime =
-            Runtime::locate(&build, memory, bias).map_err(|source| CaptureError::Runtime { pid, source })?;
+        let located = || Runtime::locate(&build, memory, bias);
+        let mut attempts = 1..ATTEMPTS;
+        let runtime = loop {
+            match located() {
+                Ok(runtime) => break runtime,
+                // It may have begun just now.
+                Err(_) if attempts.next().is_some() && self.is_the_same() => std::thread::sleep(WAIT_MAX),
+                Err(source) => return Err(CaptureError::Runtime { pid, source }),
+            }
+        };
         let looker = Looker::new(&runtime);
         let no_births = Births::check(&runtime).err();
         self.seen().no_births = no_births;
+        tracing::info!(pid, exe, goroutines = runtime.goroutine_count(memory), "watching");
         let (began, mut cost) = (Instant::now(), Cost::default());
         let (mut births, mut parks) = (Turn::new(watching.births), Turn::new(watching.parks));
         while self.is_the_same() {
             let now = Instant::now();
+            // Looked at while it is held: see `rest`.
+            let mut seen = self.seen();
             let rests = self.snapshots.load(Ordering::SeqCst) > 0;
             let looked = if !rests && no_births.is_none() && now >= births.next {
                 // One that makes no sense is made anew the next time.
-                self.seen().births.look(&runtime, memory, &monotonic_ns);
+                seen.births.look(&runtime, memory, &monotonic_ns);
                 Some(&mut births)
             } else if !rests && now >= parks.next {
-                self.seen().parks.look(&looker, memory, &monotonic_ns);
+                seen.parks.look(&looker, memory, &monotonic_ns);
                 Some(&mut parks)
             } else {
                 None
             };
+            drop(seen);
             if let Some(turn) = looked {
                 let took = now.elapsed();
                 turn.after(took, watching.cpu_permille);
