@@ -65,3 +65,22 @@ impl Ages<'_> {
         Some(Gap { goid: None, what: "births".to_owned(), reason: why.to_owned() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ages(watched: Option<&Seen>, copied_monotonic_ns: Option<i64>) -> Ages<'_> {
+        Ages { watched, copied_monotonic_ns }
+    }
+
+    #[test]
+    fn who_watches_nothing_has_no_gap() {
+        assert_eq!(ages(None, Some(5)).gap(), None);
+        let seen = Seen::default();
+        assert_eq!(ages(Some(&seen), None).gap(), None);
+        let seen = Seen { no_births: Some("it has none"), ..Seen::default() };
+        let gap = ages(Some(&seen), None).gap().unwrap();
+        assert_eq!((gap.goid, &gap.what[..], &gap.reason[..]), (None, "births", "it has none"));
+    }
+}

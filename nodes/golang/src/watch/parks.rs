@@ -73,22 +73,27 @@ impl Parks {
         let size = looker.record_size();
         let addresses: Vec<u64> = self.entries.iter().map(|entry| entry.address).collect();
         let ranges = neighbours(&addresses, size);
-        let mut looks = vec![Look::Unknown; self.entries.len()];
-        let mut next = 0;
+        let last = self.last.replace(began);
+        let (mut next, mut looks) = (0, Vec::new());
         for ranges in ranges.chunk_by(some_at_once()) {
+            let first = next;
+            looks.clear();
             memory.read_each(ranges, &mut |number, bytes| {
                 let range = ranges[number];
-                let last = range.address + (range.length - size) as u64;
-                next += addresses[next..].partition_point(|&address| address < range.address);
-                while let Some(&address) = addresses.get(next).filter(|&&address| address <= last) {
-                    let skip = (address - range.address) as usize;
-                    looks[next] =
-                        bytes.map_or(Look::Unknown, |g| looker.look(address, &g[skip..skip + size]));
+                let end = range.address + (range.length - size) as u64;
+                while let Some(&address) = addresses.get(next).filter(|&&address| address <= end) {
                     next += 1;
+                    // Where no record can be, it belongs to no range.
+                    let skip = address.checked_sub(range.address).map(|skip| skip as usize);
+                    let g = bytes.zip(skip).map(|(bytes, skip)| &bytes[skip..skip + size]);
+                    looks.push(g.map_or(Look::Unknown, |g| looker.look(address, g)));
                 }
             });
+            self.see(first, looks.iter().copied(), last, clock());
         }
-        self.add(looks.into_iter(), began, clock());
+        // Those behind the last range.
+        let left = self.entries.len() - next;
+        self.see(next, std::iter::repeat_n(Look::Unknown, left), last, began);
         self.whole = whole;
         true
     }
@@ -124,9 +129,15 @@ impl Parks {
     }
 
     /// What a look that was made between these times has seen of each record, by address.
+    #[cfg(test)]
     pub(super) fn add(&mut self, looks: impl Iterator<Item = Look>, began: i64, ended: i64) {
         let last = self.last.replace(began);
-        for (entry, look) in self.entries.iter_mut().zip(looks) {
+        self.see(0, looks, last, ended);
+    }
+
+    /// What the records from the `first` one on looked like, at `ended` at the latest. `last`: when the look before began.
+    fn see(&mut self, first: usize, looks: impl Iterator<Item = Look>, last: Option<i64>, ended: i64) {
+        for (entry, look) in self.entries[first..].iter_mut().zip(looks) {
             let Look::Parked(park) = look else {
                 entry.looks = 0;
                 match look {
