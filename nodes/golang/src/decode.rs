@@ -168,13 +168,6 @@ pub fn decode(
     decoder.finish()
 }
 
-/// Those of threads of C have one from the beginning of their thread (`oneNewExtraM`, runtime/proc.go). Up to Go 1.23 a new
-/// goroutine is runnable for some instructions before its record has its id (`newproc1`).
-fn has_id_of_its_own(g: &GRecord, minor: u32) -> bool {
-    let may_be_new = minor <= 23 && g.status == Status::Runnable && g.sched_pc == g.start_pc;
-    g.start_pc != 0 && !may_be_new
-}
-
 /// Values in the order in which they were first met, each once.
 struct Interned<T> {
     values: Vec<T>,
@@ -347,7 +340,7 @@ impl<'a> Decoder<'a> {
             waits,
             park,
             reused,
-            has_id_of_its_own: has_id_of_its_own(g, runtime.build.minor),
+            has_id_of_its_own: g.has_id_of_its_own(runtime.build.minor),
         });
     }
 

@@ -167,6 +167,14 @@ impl GRecord {
         })
     }
 
+    /// Its id was given to it when it was started. Those of threads of C have one from the beginning of their thread
+    /// (`oneNewExtraM`, runtime/proc.go). Up to Go 1.23 a new one is runnable for some instructions before its record has its
+    /// id (`newproc1`).
+    pub(crate) fn has_id_of_its_own(&self, minor: u32) -> bool {
+        let may_be_new = minor <= 23 && self.status == Status::Runnable && self.sched_pc == self.start_pc;
+        self.start_pc != 0 && !may_be_new
+    }
+
     /// `sp` lies on this goroutine's stack; its upper end is no address of it but a possible stack pointer.
     pub(crate) fn holds(&self, sp: u64) -> bool {
         self.stack_lo < sp && sp <= self.stack_hi
