@@ -76,11 +76,14 @@ waits="1.21.13:normal 1.21.13:stripped 1.22.10:normal 1.22.10:stripped 1.23.9:no
 # By what a goroutine's record says of its park, and by coroutines (Go 1.23).
 stamps="1.21.13:normal 1.23.9:normal 1.25.5:normal 1.27.3:normal"
 
+# By when a new goroutine's record has its id (Go 1.24), and by how records and processors are laid out.
+ages="1.21.13:normal 1.23.9:normal 1.25.5:normal 1.27.3:normal"
+
 # For arm64, where they are run by an emulator.
 foreign="1.21.13:normal 1.22.10:pie-stripped 1.23.9:stripped 1.24.11:bare 1.25.5:pie 1.26.6:stripped 1.27.3:normal 1.27.3:stripped"
 
 native=$(go env GOARCH)
-read -ra programs <<<"${PROGRAMS:-still still-arm64 busy many values requests traffic transactions secrets stamps waits}"
+read -ra programs <<<"${PROGRAMS:-still still-arm64 busy many values requests traffic transactions secrets stamps waits ages}"
 
 builds_of() { # program
 	if [[ ${MATRIX:-} == all && $1 == still ]]; then
@@ -101,6 +104,8 @@ builds_of() { # program
 		echo "${BUILDS:-$secrets}"
 	elif [[ $1 == stamps ]]; then
 		echo "${BUILDS:-$stamps}"
+	elif [[ $1 == ages ]]; then
+		echo "${BUILDS:-$ages}"
 	elif [[ $1 == *-arm64 ]]; then
 		echo "${BUILDS:-$foreign}"
 	else
@@ -114,7 +119,7 @@ sources_hash() {
 	cd "$sources"
 	{
 		pwd
-		find still busy many values requests traffic transactions secrets stamps waits -type f \( -name '*.go' -o -name '*.c' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+		find still busy many values requests traffic transactions secrets stamps waits ages -type f \( -name '*.go' -o -name '*.c' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
 	} | sha256sum | cut -c1-16
 }
 

@@ -57,6 +57,8 @@ fn facts(pid: u32, goroutines: u64, probes: &str) -> ProcessFacts {
         is_system: false,
         labels: Vec::new(),
         waits: Vec::new(),
+        blocked: None,
+        born: None,
     };
     ProcessFacts {
         pid,

@@ -150,7 +150,12 @@ impl Cluster {
     /// A program that prints `ready <pid> ...`, among the processes of a host, with the network of this test. And its pid
     /// as this test sees it.
     pub fn program(&self, host: &str, program: &Program) -> (Running, u32) {
-        let running = Running::start(&mut self.hosts.command(host, Within::Processes, &program.path), None);
+        self.program_with(host, program, &[])
+    }
+
+    pub fn program_with(&self, host: &str, program: &Program, arguments: &[&OsStr]) -> (Running, u32) {
+        let mut command = self.hosts.command(host, Within::Processes, &program.path);
+        let running = Running::start(command.args(arguments), None);
         let pid = child_of(running.pid());
         (running, pid)
     }

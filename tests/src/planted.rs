@@ -81,6 +81,8 @@ pub fn process() -> ProcessFacts {
             is_system: false,
             labels: Vec::new(),
             waits: Vec::new(),
+            blocked: None,
+            born: None,
         }],
         types: Vec::new(),
         probe_tables: Vec::new(),

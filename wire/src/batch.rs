@@ -131,7 +131,7 @@ fn goroutine_bytes(goroutine: &Goroutine) -> usize {
     let waits: usize = goroutine.waits.iter().map(|wait| wait.kind.len() + wait.detail.len() + 16).sum();
     let wait_reason = goroutine.wait_reason.as_ref().map_or(0, String::len);
     let texts = goroutine.status.len() + wait_reason + goroutine.header.len() + goroutine.arguments.len();
-    48 + texts + labels + waits
+    90 + texts + labels + waits
 }
 
 fn probe_table_bytes(table: &ProbeTable) -> usize {

@@ -179,6 +179,44 @@ pub struct Goroutine {
     pub labels: Vec<(String, String)>,
     /// Empty: it waits for nothing, or a gap says why that is not known.
     pub waits: Vec<Wait>,
+    /// Since when it is blocked: its present park.
+    pub blocked: Option<Since>,
+    /// When it was started.
+    pub born: Option<Since>,
+}
+
+/// When something began, as far as it is known. Unix times are of the node's clock, as those of the [`PauseWindow`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Since {
+    /// It began after this.
+    pub after_unix_ns: Option<i64>,
+    /// It began before this.
+    pub before_unix_ns: Option<i64>,
+    pub source: SinceSource,
+}
+
+/// How it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum SinceSource {
+    /// Watching, which ids were given to goroutines by then.
+    Ids,
+    /// Watching: the record was the same each time that it was looked at.
+    Watched,
+    /// This snapshot: the record was the same when it was copied, before the stop.
+    Copied,
+    /// Watching says after what, this snapshot's copy before what.
+    WatchedAndCopied,
+}
+
+impl SinceSource {
+    pub fn text(self) -> &'static str {
+        match self {
+            SinceSource::Ids => "watched: which ids were given out",
+            SinceSource::Watched => "watched: likely the same park",
+            SinceSource::Copied => "this snapshot's copy before the stop",
+            SinceSource::WatchedAndCopied => "watched; this snapshot's copy before the stop",
+        }
+    }
 }
 
 /// One thing that a goroutine waits for.

@@ -189,6 +189,16 @@ fn batch() {
             address: Some(0xc0_0001_2060),
             detail: r#"{"length":0,"capacity":3}"#.into(),
         }],
+        blocked: Some(Since {
+            after_unix_ns: None,
+            before_unix_ns: Some(1_760_000_000_000_000_000),
+            source: SinceSource::Copied,
+        }),
+        born: Some(Since {
+            after_unix_ns: Some(-1),
+            before_unix_ns: Some(1_760_000_000_000_000_001),
+            source: SinceSource::Ids,
+        }),
     };
     let cell = |value| Cell { type_id: Some(0), value, address: Some(0xc0_0001_2345), gap: None };
     let probe_row = ProbeRow {

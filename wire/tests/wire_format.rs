@@ -188,6 +188,11 @@ fn largest() -> ProcessFacts {
         pc: u64::MAX,
         function_offset: u32::MAX,
     };
+    let longest = Since {
+        after_unix_ns: Some(i64::MIN),
+        before_unix_ns: Some(i64::MAX),
+        source: SinceSource::WatchedAndCopied,
+    };
     let goroutine = Goroutine {
         goid: u64::MAX,
         status: fact(),
@@ -203,6 +208,8 @@ fn largest() -> ProcessFacts {
         is_system: true,
         labels: Vec::new(),
         waits: Vec::new(),
+        blocked: Some(longest),
+        born: Some(longest),
     };
     let name = || text(NAME_BYTES_MAX);
     let probe_table = ProbeTable {

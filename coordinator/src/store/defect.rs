@@ -93,6 +93,14 @@ pub(super) fn stack(stack: &Stack) -> Result<(), Defect> {
 pub(super) fn goroutine(goroutine: &Goroutine) -> Result<(), Defect> {
     within("a status", goroutine.status.len(), FACT_TEXT_BYTES_MAX)?;
     within("a wait reason", goroutine.wait_reason.as_ref().map_or(0, String::len), FACT_TEXT_BYTES_MAX)?;
+    for since in [goroutine.blocked, goroutine.born].into_iter().flatten() {
+        if let (Some(after), Some(before)) = (since.after_unix_ns, since.before_unix_ns)
+            && after > before
+        {
+            let what = "the time after which something began, above that before which it did,";
+            return Err(Defect::Number { what, value: after.into() });
+        }
+    }
     let labels: usize = goroutine.labels.iter().map(|(key, value)| key.len() + value.len()).sum();
     at_most(
         "things that a goroutine waits for",

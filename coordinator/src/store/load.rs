@@ -356,10 +356,12 @@ impl ProcessLoad {
         goroutines: &[Goroutine],
     ) -> Result<(), Refusal> {
         let mut insert = database.prepare(
-            "insert into goroutines (goroutine_id, process_id, goid, status, wait_reason, stack_id, parent_goid,
+            "insert into goroutines (goroutine_id, process_id, goid, status, wait_reason,
+                 blocked_since_after_unix_ns, blocked_since_before_unix_ns, blocked_source,
+                 born_after_unix_ns, born_before_unix_ns, born_source, stack_id, parent_goid,
                  created_by_function_id, created_by_line, go_statement_id, start_function_id, thread_id, on_cpu,
                  is_system, labels, header, arguments)
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         let mut insert_wait = database.prepare("insert into waits values (?, ?, ?, ?, ?, ?)")?;
         for goroutine in goroutines {
@@ -378,6 +380,7 @@ impl ProcessLoad {
                 goroutine;
             let goid = defect::goid(goroutine.goid)?;
             let parent_goid = goroutine.parent_goid.map(defect::goid).transpose()?;
+            let (blocked, born) = (goroutine.blocked, goroutine.born);
             tables.goroutines += 1;
             let row = params![
                 tables.goroutines,
@@ -385,6 +388,12 @@ impl ProcessLoad {
                 goid,
                 status,
                 wait_reason,
+                blocked.and_then(|since| since.after_unix_ns),
+                blocked.and_then(|since| since.before_unix_ns),
+                blocked.map(|since| since.source.text()),
+                born.and_then(|since| since.after_unix_ns),
+                born.and_then(|since| since.before_unix_ns),
+                born.map(|since| since.source.text()),
                 stack_id,
                 parent_goid,
                 created_by.map(|go| go.function_id),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use stillframe_wire::batch::batches;
-use stillframe_wire::facts::{Completeness, EnvironmentFits, PauseWindow, ProcessFacts};
+use stillframe_wire::facts::{Completeness, EnvironmentFits, PauseWindow, ProcessFacts, Since, SinceSource};
 use tempfile::TempDir;
 
 use super::about::ABOUT;
@@ -198,6 +198,58 @@ fn what_goes_in_comes_out() {
     assert_eq!(
         rows(&path, "select count(*), min(start_function), min(\"values\") from background_jobs"),
         ["20|main.worker[...]|{}"]
+    );
+}
+
+#[test]
+fn bounds_are_written_as_they_came() {
+    let mut process = synthetic::process(4711, 10, 1);
+    let since = |after_unix_ns, before_unix_ns, source| Some(Since { after_unix_ns, before_unix_ns, source });
+    process.goroutines[2].blocked = since(Some(5), Some(7), SinceSource::WatchedAndCopied);
+    process.goroutines[2].born = since(None, Some(4), SinceSource::Ids);
+    let (_folder, path) = folder_with(&[process.clone()]);
+    assert_eq!(
+        rows(
+            &path,
+            "select goid, blocked_since_after_unix_ns, blocked_since_before_unix_ns, blocked_source,
+                 born_after_unix_ns, born_before_unix_ns, born_source
+             from goroutines where blocked_source is not null or born_source is not null"
+        ),
+        ["3|5|7|watched; this snapshot's copy before the stop|NULL|4|watched: which ids were given out"]
+    );
+    process.goroutines[2].born = since(Some(5), Some(4), SinceSource::Ids);
+    assert!(super::defect::goroutine(&process.goroutines[2]).is_err());
+}
+
+/// What serves a stream of HTTP/2 was started for it; a connection's goroutine and a worker were not.
+#[test]
+fn requests_are_as_old_as_the_goroutines_that_were_started_for_them() {
+    let (_folder, path) = folder_with(&[synthetic::process(4711, 10, 1)]);
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch(
+            "update goroutines set born_before_unix_ns = 1760000100000400000 - 3000000000, born_source = 'x'
+                 where goid in (1, 2, 3, 4);
+             insert into endpoints (goroutine_id, role, protocol, source)
+                 select goroutine_id, 'server', case goid when 1 then 'http1' else 'grpc' end, 'test'
+                 from goroutines where goid <= 5;
+             update endpoints set started_unix_ns = 1760000100000400000 - 1000000000, started_source = 'y'
+                 where goroutine_id = 2;
+             insert into stacks (stack_id, build_id, depth, stop_reason, group_id, text)
+                 select 999, build_id, depth, stop_reason, group_id,
+                     'google.golang.org/grpc.(*Server).serverWorker server.go:1' from stacks limit 1;
+             update goroutines set stack_id = 999 where goid = 4;",
+        )
+        .unwrap();
+    assert_eq!(
+        rows(&path, "select goroutine_id, age_s, age_source from requests_in_flight order by 1"),
+        [
+            "1|NULL|unknown: its goroutine was not started for this request",
+            "2|1|y",
+            "3|3|at least; the start of its goroutine: x",
+            "4|NULL|unknown: its goroutine is a worker of the server",
+            "5|NULL|unknown: the policy of its node does not let processes be watched, or not for long enough",
+        ]
     );
 }
 

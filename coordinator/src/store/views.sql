@@ -125,9 +125,20 @@ where g.is_system = 0
        or coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - g.born_before_unix_ns >= 60000000000);
 
 -- A client that runs elsewhere is found by links between endpoints; what a request waits for in the end, by waits.
+-- The goroutine that serves a stream of HTTP/2 was started for it, but for gRPC's workers (NumStreamWorkers). One that
+-- serves a connection of HTTP/1.1 was not, and of what probe sets call a request nobody knows.
 create view requests_in_flight as
-select (coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - e.started_unix_ns) / 1e9 as age_s,
-       coalesce(e.started_source, 'unknown: when requests began is not captured by this version') as age_source,
+select (coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns)
+        - case when e.started_unix_ns is not null then e.started_unix_ns
+               when e.protocol in ('http2', 'grpc') and s.text not like '%grpc.(*Server).serverWorker %'
+               then g.born_before_unix_ns end) / 1e9 as age_s,
+       case when e.started_unix_ns is not null then coalesce(e.started_source, 'captured')
+            when e.protocol not in ('http2', 'grpc') or e.protocol is null
+            then 'unknown: its goroutine was not started for this request'
+            when s.text like '%grpc.(*Server).serverWorker %' then 'unknown: its goroutine is a worker of the server'
+            when g.born_before_unix_ns is not null then 'at least; the start of its goroutine: ' || g.born_source
+            else 'unknown: the policy of its node does not let processes be watched, or not for long enough' end
+           as age_source,
        h.hostname as host,
        p.program,
        p.instance,
@@ -145,6 +156,7 @@ select (coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - e.started_unix_ns
        g.labels
 from endpoints e
 join goroutines g on g.goroutine_id = e.goroutine_id
+join stacks s on s.stack_id = g.stack_id
 join processes p on p.process_id = g.process_id
 join hosts h on h.host_id = p.host_id
 join snapshot n

@@ -130,6 +130,8 @@ pub fn goroutine(pid: u32, index: u64, goroutines: u64, stacks: u32) -> Goroutin
         on_cpu: !waits,
         is_system,
         waits: Vec::new(),
+        blocked: None,
+        born: None,
         labels: if index == 1 { vec![("request".into(), "a \"b\"".into())] } else { Vec::new() },
     }
 }

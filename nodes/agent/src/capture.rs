@@ -17,7 +17,7 @@ use stillframe_golang::precopy::Precopy;
 use stillframe_golang::probe::set::Described;
 use stillframe_golang::probing::Probing;
 use stillframe_golang::runtime::Runtime;
-use stillframe_target::clock::realtime_ns;
+use stillframe_target::clock::{monotonic_ns, realtime_ns};
 use stillframe_target::core::CoreFile;
 use stillframe_target::executable::Identity;
 use stillframe_target::freeze::{Ended, FreezeError};
@@ -25,6 +25,7 @@ use stillframe_target::freezer::{Freezer, FrozenTarget, Target};
 use stillframe_target::process::Fate;
 use stillframe_wire::facts::{PauseWindow, ProcessFacts};
 
+use crate::ages::Ages;
 use crate::convert::{self, About};
 use crate::error::CaptureError;
 use crate::ordered_probes::Ordered;
@@ -33,6 +34,7 @@ use crate::preparations::Preparations;
 use crate::scrub;
 use crate::symbols::{Symbols, Wanted};
 use crate::together::Place;
+use crate::watch::Watches;
 
 /// The budget of a target with few goroutines; see [`default_budget`].
 pub const BUDGET_DEFAULT: Duration = Duration::from_millis(50);
@@ -105,6 +107,7 @@ pub struct Captures {
     /// Where debug information comes from; `None`: from executables only.
     symbols: Option<Symbols>,
     pub(crate) preparations: Preparations,
+    watches: Option<Watches>,
 }
 
 /// 50 ms, and a microsecond for each goroutine above 50,000; at most 10 s.
@@ -120,6 +123,10 @@ impl Captures {
 
     pub fn with_symbols(self, symbols: Symbols) -> Captures {
         Captures { symbols: Some(symbols), ..self }
+    }
+
+    pub(crate) fn with_watches(self, watches: Watches) -> Captures {
+        Captures { watches: Some(watches), ..self }
     }
 
     pub fn capture(
@@ -181,11 +188,14 @@ impl Captures {
         let program = convert::program(&exe);
         let order = probes.order(&program, policy);
         let mut probing = Probing::new(&runtime, &order);
+        let watched = self.watches.as_ref().and_then(|watches| watches.of(pid));
+        let _undisturbed = watched.as_ref().map(|watched| watched.rest());
         let mut copied = copy_ahead(&runtime, &target, probing.as_mut());
         self.preparations.learn(&build.identity.id, began.elapsed());
         if let Some(appointment) = &appointment {
             wait_until(appointment.at_unix_ns, &target, copied.as_mut());
         }
+        let copied_monotonic_ns = copied.as_ref().map(|copied| copied.records_monotonic_ns);
 
         progress(Phase::Freezing);
         let frozen = freeze_all(&target, budget)?;
@@ -236,7 +246,11 @@ impl Captures {
             frozen_monotonic_ns: Some(pause.frozen_monotonic_ns),
             environment,
         };
-        Ok(convert::process(about, &build, goroutines, captured))
+        // Whether it was this very program is asked now: it may have become another one until it was frozen.
+        let watched = watched.as_ref().filter(|watched| watched.is_the_same());
+        let seen = watched.map(|watched| watched.seen());
+        let ages = Ages { watched: seen.as_deref(), copied_monotonic_ns };
+        Ok(convert::process(about, &build, goroutines, captured, &ages))
     }
 
     /// Reads the executable of a target that will be captured, so that the capture need not. `values`: they will be wanted,
@@ -286,7 +300,7 @@ impl Captures {
     }
 
     /// Its build, and where that is loaded.
-    fn prepare(&self, target: &Target, exe: &str) -> Result<(Arc<Build>, u64), CaptureError> {
+    pub(crate) fn prepare(&self, target: &Target, exe: &str) -> Result<(Arc<Build>, u64), CaptureError> {
         let pid = target.process().pid;
         let build = self.build(target, exe)?;
         let executable = &build.identity.executable;
@@ -347,7 +361,7 @@ impl Captures {
             environment,
         };
         let captured = probing.map(Probing::finish).unwrap_or_default();
-        Ok(convert::process(about, &build, goroutines, captured))
+        Ok(convert::process(about, &build, goroutines, captured, &Ages::default()))
     }
 
     fn build(&self, target: &Target, exe: &str) -> Result<Arc<Build>, CaptureError> {
@@ -405,6 +419,8 @@ fn unless_it_changed(target: &Target, error: CaptureError) -> CaptureError {
 struct Copied<'a> {
     copy: Precopy<'a>,
     check_took: Duration,
+    /// Its records were read before that.
+    records_monotonic_ns: i64,
 }
 
 /// Until that time of the wall clock, or for as long as it may be off after a step; just before it is looked once more
@@ -414,7 +430,7 @@ fn wait_until(at_unix_ns: i64, target: &Target, copied: Option<&mut Copied<'_>>)
         let left_ns = at_unix_ns.saturating_sub(realtime_ns());
         Duration::from_nanos(u64::try_from(left_ns).unwrap_or(0)).min(FREEZE_AHEAD_MAX)
     };
-    if let Some(Copied { copy, check_took }) = copied
+    if let Some(Copied { copy, check_took, .. }) = copied
         && let Some(time) = left().checked_sub(*check_took + CHECK_MARGIN)
     {
         std::thread::sleep(time);
@@ -434,6 +450,8 @@ fn copy_ahead<'a>(
     let copying = || began.elapsed() < COPY_MAX && !memory.is_gone();
     let checking = || began.elapsed() < COPY_MAX + CHECK_MAX && !memory.is_gone();
     let mut copy = Precopy::take(runtime, memory, &copying)?;
+    // Somewhat later than that.
+    let records_monotonic_ns = monotonic_ns();
     copy.check(memory, &checking);
     copy.look_up_waits(runtime, memory, &copying);
     if let Some(probing) = probing {
@@ -442,7 +460,7 @@ fn copy_ahead<'a>(
     copy.make_room();
     let last = Instant::now();
     copy.check(memory, &checking);
-    Some(Copied { copy, check_took: last.elapsed() })
+    Some(Copied { copy, check_took: last.elapsed(), records_monotonic_ns })
 }
 
 /// Freezes; a host so busy that some thread gets no processor in time may have one a moment later.

@@ -24,6 +24,7 @@ use crate::symbols::config::Config;
 use crate::symbols::{Coordinator, Symbols};
 use crate::targets::{self, TargetSummary};
 use crate::together::{Place, Together};
+use crate::watch::Watches;
 
 /// Between the order to freeze and the freeze, beside what the targets take to get ready.
 const LEAD: Duration = Duration::from_millis(20);
@@ -89,6 +90,15 @@ impl Capturing {
         let symbols = Symbols::new(config, is_node.then(|| self.coordinator.clone()));
         self.captures = self.captures.with_symbols(symbols);
         self
+    }
+
+    /// With processes watched, if the policy says so, from now on for as long as this process lives.
+    pub fn watching(mut self) -> std::io::Result<Capturing> {
+        if let (Of::Processes(freezer), Some(_)) = (&self.of, self.policy.watching()) {
+            let watches = Watches::start(freezer.clone(), self.captures.clone(), Arc::clone(&self.policy))?;
+            self.captures = self.captures.with_watches(watches);
+        }
+        Ok(self)
     }
 
     /// Nobody waits for debug information of values that nobody asked for, or that nobody may have.

@@ -11,6 +11,7 @@ use stillframe_wire::facts::{
 };
 use stillframe_wire::limits::{ARGUMENTS_BYTES_MAX, WAITS_PER_GOROUTINE_MAX};
 
+use crate::ages::Ages;
 use crate::values;
 use crate::waits::{self, Clocks};
 
@@ -34,6 +35,7 @@ pub(crate) fn process(
     build: &Build,
     goroutines: Goroutines,
     captured: Captured,
+    ages: &Ages<'_>,
 ) -> ProcessFacts {
     let values = values::convert(captured, &goroutines);
     let info = &build.identity.info;
@@ -72,7 +74,7 @@ pub(crate) fn process(
         });
     }
     let clocks = Clocks::of(about.pause.as_ref(), about.frozen_monotonic_ns);
-    let of_goroutine = |of| goroutine(of, clocks, &mut gaps);
+    let of_goroutine = |of| goroutine(of, clocks, ages, &mut gaps);
     let mut converted: Vec<Goroutine> = goroutines.goroutines.into_iter().map(of_goroutine).collect();
     gaps.extend(converted.iter_mut().filter_map(bound_arguments));
     // A gap in one goroutine is a row of its own; the process is partial when it is not known what is missing.
@@ -80,6 +82,7 @@ pub(crate) fn process(
     let reason = of_process.map(|g| format!("{}: {}", g.what, g.reason));
     // What a probe asked for in vain is not missing from the process.
     gaps.extend(values.gaps);
+    gaps.extend(ages.gap());
     ProcessFacts {
         pid: about.pid,
         ns_pid: about.ns_pid,
@@ -177,7 +180,13 @@ fn bound_arguments(goroutine: &mut Goroutine) -> Option<Gap> {
     })
 }
 
-fn goroutine(goroutine: decode::Goroutine, clocks: Clocks, gaps: &mut Vec<Gap>) -> Goroutine {
+fn goroutine(
+    goroutine: decode::Goroutine,
+    clocks: Clocks,
+    ages: &Ages<'_>,
+    gaps: &mut Vec<Gap>,
+) -> Goroutine {
+    let (blocked, born) = ages.of(&goroutine, clocks);
     if goroutine.waits.len() > WAITS_PER_GOROUTINE_MAX {
         let reason = format!("cases of its select above {WAITS_PER_GOROUTINE_MAX} are left out");
         gaps.push(Gap { goid: Some(goroutine.goid), what: "wait".to_owned(), reason });
@@ -198,6 +207,8 @@ fn goroutine(goroutine: decode::Goroutine, clocks: Clocks, gaps: &mut Vec<Gap>) 
         is_system: goroutine.is_system,
         labels: goroutine.labels,
         waits: waits.map(|wait| waits::wait(wait, clocks)).collect(),
+        blocked,
+        born,
     }
 }
 
@@ -223,6 +234,8 @@ mod tests {
             is_system: false,
             labels: Vec::new(),
             waits: Vec::new(),
+            blocked: None,
+            born: None,
         };
         assert_eq!(bound_arguments(&mut goroutine), None);
         goroutine.arguments.push_str(&line.repeat(3));

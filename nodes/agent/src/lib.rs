@@ -4,6 +4,7 @@
 //! * [`targets`]: which Go processes this host has.
 //! * [`doctor`]: whether captures can work here, and what to do where they cannot.
 //! * [`symbols`]: where debug information comes from, and where it is kept.
+//! * [`watch`]: watching processes, so that ages are known.
 //! * [`host`]: what the host is.
 //! * [`policy`]: what may be captured here, whatever is ordered.
 //! * [`probe_sets`]: which tables the probes of an order make.
@@ -26,7 +27,9 @@ pub mod serve;
 pub mod spool;
 pub mod symbols;
 pub mod targets;
+pub mod watch;
 
+mod ages;
 mod convert;
 mod error;
 mod ordered_probes;

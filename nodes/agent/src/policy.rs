@@ -7,6 +7,12 @@
 //!
 //! [[redact]]                          # beside those of an order, as in a probe set
 //! field = "**.{Password,Token}"
+//!
+//! [watch]                             # so that ages are known; off where it is missing
+//! programs = ["shop-*"]               # only these; all that may be captured if it is not said
+//! births_ms = 1000                    # how often it is looked which goroutines there are
+//! parks_ms = 10000                    # how often all of their records are read
+//! cpu_permille = 10                   # thousandths of a processor that this may take, for each process
 //! ```
 //!
 //! A node without such a file that serves a coordinator gives no values; one that serves the command line that started it
@@ -29,7 +35,10 @@ use toml::de::{DeTable, DeValue};
 /// Bytes of a policy's file.
 const FILE_BYTES_MAX: u64 = 256 << 10;
 const PAUSE_MS: Range<u64> = 1..60_001;
-const KEYS: &[&str] = &["max_pause_ms", "programs", "redact", "values"];
+const WATCH_MS: Range<u64> = 50..3_600_001;
+const CPU_PERMILLE: Range<u64> = 1..1_001;
+const WATCH_KEYS: &[&str] = &["births_ms", "cpu_permille", "parks_ms", "programs"];
+const KEYS: &[&str] = &["max_pause_ms", "programs", "redact", "values", "watch"];
 const REDACT_KEYS: &[&str] = &["field", "type"];
 
 /// Its default gives no values.
@@ -40,6 +49,19 @@ pub struct Policy {
     max_pause: Option<Duration>,
     programs: Option<Vec<String>>,
     redactions: String,
+    watching: Option<Watching>,
+}
+
+/// How processes are watched, so that ages are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watching {
+    programs: Option<Vec<String>>,
+    /// How often it is looked which goroutines there are.
+    pub births: Duration,
+    /// How often all of their records are read.
+    pub parks: Duration,
+    /// Thousandths of a processor, for each process.
+    pub cpu_permille: u64,
 }
 
 /// A file that is no policy.
@@ -70,7 +92,13 @@ impl Default for Policy {
     /// Of a node that serves a coordinator and has no file.
     fn default() -> Policy {
         let why = "this node has no policy that allows values: start it with --policy FILE and `values = true` in it";
-        Policy { values_refused: Some(why), max_pause: None, programs: None, redactions: String::new() }
+        Policy {
+            values_refused: Some(why),
+            max_pause: None,
+            programs: None,
+            redactions: String::new(),
+            watching: None,
+        }
     }
 }
 
@@ -119,6 +147,20 @@ impl Policy {
         }
     }
 
+    /// `None`: nothing is watched.
+    pub fn watching(&self) -> Option<&Watching> {
+        self.watching.as_ref()
+    }
+
+    /// Whether this program is watched.
+    pub fn watches(&self, program: &str) -> bool {
+        let named = |watching: &Watching| match &watching.programs {
+            Some(programs) => programs.iter().any(|pattern| glob::matches(pattern, program)),
+            None => true,
+        };
+        self.watching.as_ref().is_some_and(named) && self.check_program(program).is_ok()
+    }
+
     pub fn check_pause(&self, asked: Option<Duration>) -> Result<(), Against> {
         match (self.max_pause, asked) {
             (Some(allowed), Some(asked)) if asked > allowed => {
@@ -147,11 +189,12 @@ fn parse(text: &str) -> Result<Policy, Wrong> {
     };
     let mut policy = Policy { values_refused, ..Policy::default() };
     if let Some(value) = table.get("max_pause_ms") {
-        let text = expect(value, "a number of milliseconds", DeValue::as_integer)?;
-        let number = u64::from_str_radix(text.as_str(), text.radix());
-        let number = number.ok().filter(|number| PAUSE_MS.contains(number));
-        let number = number.ok_or_else(|| wrong(value, "allow between 1 and 60000 milliseconds"))?;
-        policy.max_pause = Some(Duration::from_millis(number));
+        let pause = number(value, "a number of milliseconds", PAUSE_MS)?;
+        let pause = pause.ok_or_else(|| wrong(value, "allow between 1 and 60000 milliseconds"))?;
+        policy.max_pause = Some(Duration::from_millis(pause));
+    }
+    if let Some(value) = table.get("watch") {
+        policy.watching = Some(watching(value)?);
     }
     if let Some(value) = table.get("programs") {
         policy.programs = Some(patterns(value)?);
@@ -163,6 +206,35 @@ fn parse(text: &str) -> Result<Policy, Wrong> {
         }
     }
     Ok(policy)
+}
+
+/// `None`: it is not within its bounds.
+fn number(value: &Spanned<DeValue>, what: &str, bounds: Range<u64>) -> Result<Option<u64>, Wrong> {
+    let text = expect(value, what, DeValue::as_integer)?;
+    let number = u64::from_str_radix(text.as_str(), text.radix());
+    Ok(number.ok().filter(|number| bounds.contains(number)))
+}
+
+fn watching(value: &Spanned<DeValue>) -> Result<Watching, Wrong> {
+    let table = expect(value, "a section [watch]", DeValue::as_table)?;
+    known_keys(table, WATCH_KEYS)?;
+    let every = |key: &str, default: u64| {
+        let Some(value) = table.get(key) else { return Ok(Duration::from_millis(default)) };
+        let every = number(value, "a number of milliseconds", WATCH_MS)?;
+        let every = every.ok_or_else(|| wrong(value, "look every 50 to 3600000 milliseconds"))?;
+        Ok(Duration::from_millis(every))
+    };
+    let cpu_permille = match table.get("cpu_permille") {
+        Some(value) => number(value, "thousandths of a processor", CPU_PERMILLE)?
+            .ok_or_else(|| wrong(value, "allow 1 to 1000 thousandths of a processor"))?,
+        None => 10,
+    };
+    Ok(Watching {
+        programs: table.get("programs").map(patterns).transpose()?,
+        births: every("births_ms", 1_000)?,
+        parks: every("parks_ms", 10_000)?,
+        cpu_permille,
+    })
 }
 
 fn patterns(value: &Spanned<DeValue>) -> Result<Vec<String>, Wrong> {
@@ -307,10 +379,26 @@ mod tests {
     }
 
     #[test]
+    fn watching_is_off_and_bound_to_what_may_be_captured() {
+        assert!(of("").unwrap().watching().is_none() && !of("").unwrap().watches("shop"));
+        let policy = of("[watch]").unwrap();
+        let watching = policy.watching().unwrap();
+        assert_eq!((watching.births, watching.parks), (Duration::from_secs(1), Duration::from_secs(10)));
+        assert!(policy.watches("shop"));
+        let policy = of("programs = ['shop-*']\n[watch]\nprograms = ['*-a']\nbirths_ms = 50").unwrap();
+        let watched = |name| policy.watches(name);
+        assert_eq!([watched("shop-a"), watched("shop-b"), watched("gateway-a")], [true, false, false]);
+        assert_eq!(policy.watching().unwrap().births, Duration::from_millis(50));
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_place() {
         for (text, expected) in [
             ("value = true", "1:1: unknown key `value`; did you mean `values`?"),
-            ("\nx = 1", "2:1: unknown key `x`; there are `max_pause_ms`, `programs`, `redact`, `values`"),
+            (
+                "\nx = 1",
+                "2:1: unknown key `x`; there are `max_pause_ms`, `programs`, `redact`, `values`, `watch`",
+            ),
             ("values = 'yes'", "1:10: expected true or false, found string"),
             ("max_pause_ms = 0", "1:16: allow between 1 and 60000 milliseconds"),
             ("max_pause_ms = -5", "1:16: allow between 1 and 60000 milliseconds"),
@@ -322,6 +410,12 @@ mod tests {
             ("[[redact]]\nfeild = 'x'", "2:1: unknown key `feild`; did you mean `field`?"),
             ("[[redact]]", "1:1: nothing is said to be redacted"),
             ("\n[[redact]]\nfield = 'Token'", "2:1: Token fits no field: fields go by package.Type.Field"),
+            ("watch = true", "1:9: expected a section [watch], found boolean"),
+            ("[watch]\nparks = 5", "2:1: unknown key `parks`; did you mean `parks_ms`?"),
+            ("[watch]\nparks_ms = 49", "2:12: look every 50 to 3600000 milliseconds"),
+            ("[watch]\nbirths_ms = 'x'", "2:13: expected a number of milliseconds, found string"),
+            ("[watch]\ncpu_permille = 0", "2:16: allow 1 to 1000 thousandths of a processor"),
+            ("[watch]\nprograms = ['']", "2:13: an empty pattern fits no program"),
             ("[[redact]]\ntype = 7", "2:8: expected a pattern, such as \"**.Password\", found integer"),
         ] {
             assert_eq!(of(text).unwrap_err(), expected, "{text}");

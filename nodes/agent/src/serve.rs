@@ -45,6 +45,7 @@ A policy is a TOML file; an order that is against it is refused, and the coordin
   programs = [\"shop-*\", \"gateway\"]    # only these may be captured
   [[redact]]                          # beside those of an order, as in a probe set
   field = \"**.{Password,Token}\"
+  [watch]                             # look at processes between snapshots: ages of goroutines and requests
 
 The file of credentials is made by the coordinator: stillframe node-credentials --help
 Logs go to stderr; RUST_LOG=debug shows more."
@@ -120,7 +121,8 @@ pub fn run(arguments: &NodeArguments) -> anyhow::Result<()> {
     }
     let identity = Identity { name, instance: InstanceId(rand::random()), host: host_facts };
     let capturing = Capturing::new(freezer.clone(), policy, &spool);
-    let host: Arc<dyn Host> = Arc::new(capturing.with_symbols(symbols_config(arguments), true));
+    let capturing = capturing.with_symbols(symbols_config(arguments), true).watching();
+    let host: Arc<dyn Host> = Arc::new(capturing.context("no thread can be started that watches")?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -40,6 +40,24 @@ pub struct Targets {
     pub denied: Vec<String>,
 }
 
+/// Which processes are Go, asked again and again: each executable is read once.
+#[derive(Default)]
+pub(crate) struct Identified(HashMap<Identity, Option<Arc<Known>>>);
+
+/// Executables that are remembered.
+const IDENTIFIED_MAX: usize = 4096;
+
+impl Identified {
+    /// Whether a process is Go, and nothing of its executable is against capturing it.
+    pub(crate) fn can_be_captured(&mut self, freezer: &Freezer, process: &Process) -> bool {
+        if self.0.len() >= IDENTIFIED_MAX {
+            self.0.clear();
+        }
+        let known = identify(freezer, process, &mut self.0).ok().flatten();
+        known.is_some_and(|known| known.refusal.is_none())
+    }
+}
+
 /// What a Go executable is; many processes may run it.
 struct Known {
     info: BuildInfo,

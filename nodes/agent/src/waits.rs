@@ -15,7 +15,12 @@ impl Clocks {
         Clocks(monotonic_ns.zip(pause.map(|pause| pause.frozen_start_unix_ns)))
     }
 
-    fn unix_ns(self, monotonic_ns: Option<i64>) -> Option<i64> {
+    /// The moment in which it stood still, by CLOCK_MONOTONIC.
+    pub(crate) fn stopped_monotonic_ns(self) -> Option<i64> {
+        self.0.map(|(monotonic, _)| monotonic)
+    }
+
+    pub(crate) fn unix_ns(self, monotonic_ns: Option<i64>) -> Option<i64> {
         let (monotonic, unix) = self.0?;
         monotonic_ns?.checked_sub(monotonic)?.checked_add(unix)
     }

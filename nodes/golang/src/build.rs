@@ -104,6 +104,9 @@ pub struct Build {
     debug_info: Mutex<Result<Arc<DebugInfo>, Gap>>,
 }
 
+/// Structures that debug information leaves out where the program has no use for them: without a `sync.Cond`, without files.
+const UNUSED: [&str; 2] = ["runtime.notifyList", "runtime.pollDesc"];
+
 impl Build {
     pub fn read(bytes: Bytes) -> Result<Self, BuildError> {
         let identity = Identity::read(bytes)?;
@@ -132,6 +135,12 @@ impl Build {
                 Err(gap @ Gap::DamagedDebugInfo(_)) => BuildError::DebugInfo(gap.clone()),
                 _ => BuildError::UnknownRelease(version.to_string()),
             })?;
+        } else if UNUSED.iter().any(|name| !info.structures.contains_key(*name)) {
+            let patch = identity.info.version.patch.unwrap_or(u32::MAX);
+            let known = layout_table::structures(minor, patch, identity.executable.architecture);
+            for (name, structure) in known.into_iter().flatten().filter(|(n, _)| UNUSED.contains(&&n[..])) {
+                info.structures.entry(name).or_insert(structure);
+            }
         }
         let layouts = Layouts::load(&info.structures)?;
         let known = Known {

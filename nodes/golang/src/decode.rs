@@ -24,6 +24,7 @@ use crate::traceback::{Header, is_shown, is_system};
 use crate::unwind::{FRAMES_MAX, PhysicalFrame, Stack, StackBytes, Stop, frame_pointers_agree, unwind};
 use crate::version::FunctionKind;
 use crate::waits::{Wait, Waits};
+use crate::watch::{Looker, Park};
 
 /// Frames of all different stacks of one process, inlined ones included.
 const PROCESS_FRAMES_MAX: usize = 32 << 20;
@@ -94,6 +95,12 @@ pub struct Goroutine {
     pub is_system: bool,
     pub labels: Vec<(String, String)>,
     pub waits: Vec<Wait>,
+    /// What tells its present park from others.
+    pub park: Option<Park>,
+    /// Its record was the same when it was copied before the freeze.
+    pub reused: bool,
+    /// Its id was given to it when it was started.
+    pub has_id_of_its_own: bool,
 }
 
 /// Something that is missing.
@@ -126,6 +133,8 @@ pub fn decode(
     now: Option<i64>,
 ) -> Goroutines {
     let receiving = gathered.receiving();
+    let reused = gathered.reused_records();
+    let looker = Looker::new(runtime);
     let image = gathered.image();
     let mut decoder = Decoder::new(runtime, &image, threads, now, gathered.cut);
     decoder.receiving = receiving;
@@ -140,7 +149,10 @@ pub fn decode(
             Some(g) if g.status.is_alive() && g.sched_g != address => {
                 decoder.miss(Some(g.goid), "goroutine", "its record is being set up".into());
             }
-            Some(g) if g.status.is_alive() && seen.insert(g.goid) => decoder.goroutine(&g),
+            Some(g) if g.status.is_alive() && seen.insert(g.goid) => {
+                let park = record.and_then(|bytes| looker.park(address, bytes));
+                decoder.goroutine(&g, park, reused.contains(&address));
+            }
             Some(_) => {}
             None => unreadable += 1,
         }
@@ -279,7 +291,7 @@ impl<'a> Decoder<'a> {
         self.missing.push(Missing { goid, what, reason });
     }
 
-    fn goroutine(&mut self, g: &GRecord) {
+    fn goroutine(&mut self, g: &GRecord, park: Option<Park>, reused: bool) {
         let runtime = self.runtime;
         let m = self.ms.get(&g.m).cloned();
         let thread = m.as_ref().and_then(|m| self.by_ns_tid.get(&m.procid).copied());
@@ -326,6 +338,9 @@ impl<'a> Decoder<'a> {
             is_system: start.is_some_and(|f| is_system(&runtime.functions, &f, g, self.running_finalizer)),
             labels: labels.iter().map(|(key, value)| (lossy(key), lossy(value))).collect(),
             waits,
+            park,
+            reused,
+            has_id_of_its_own: g.has_id_of_its_own(runtime.build.minor),
         });
     }
 

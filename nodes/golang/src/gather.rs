@@ -7,6 +7,8 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use rustc_hash::FxHashSet;
+
 use crate::bytes::u64_at;
 use crate::gatherer::{Gatherer, Round, image};
 use crate::labels;
@@ -214,6 +216,11 @@ impl Gathered<'_> {
     /// Stacks that were copied before the freeze and proved unchanged in it.
     pub fn reused(&self) -> usize {
         self.precopy.iter().flat_map(|precopy| precopy.reused()).count()
+    }
+
+    /// The records of their goroutines.
+    pub(crate) fn reused_records(&self) -> FxHashSet<u64> {
+        self.precopy.iter().flat_map(|precopy| precopy.reused()).map(|(address, _)| address).collect()
     }
 
     /// Of these stacks: what their goroutines receive into, by the address of the record. What these slots held when they

@@ -119,6 +119,21 @@ mirror! {
 }
 
 mirror! {
+    /// A processor of the scheduler (runtime/runtime2.go).
+    P = "runtime.p" {
+        status: "status",
+        schedtick: "schedtick",
+        goidcache: "goidcache",
+        goidcacheend: "goidcacheend",
+    }
+}
+
+mirror! {
+    /// The scheduler (runtime/runtime2.go).
+    Sched = "runtime.schedt" { goidgen: "goidgen" }
+}
+
+mirror! {
     /// Saved registers of a goroutine that does not run (runtime/runtime2.go).
     Gobuf = "runtime.gobuf" { sp: "sp", pc: "pc", g: "g", lr: "lr", bp: "bp" }
 }
@@ -204,6 +219,8 @@ pub(crate) struct Layouts {
     pub(crate) notify_list: Option<NotifyList>,
     pub(crate) poll_desc: PollDesc,
     pub(crate) timer: Timer,
+    /// Where the ids of goroutines come from, if that is known.
+    pub(crate) goids: Option<(P, Sched)>,
     /// `synctestBubble.id`.
     //
     // @go size runtime.synctestBubble.id = none (..1.24), 8 (1.25..)
@@ -216,9 +233,11 @@ pub(crate) struct Layouts {
 
 impl Layouts {
     /// Names of the types whose layout is needed.
-    pub(crate) const TYPES: [&str; 12] = [
+    pub(crate) const TYPES: [&str; 14] = [
         "runtime.g",
         "runtime.m",
+        "runtime.p",
+        "runtime.schedt",
         "runtime.gobuf",
         "runtime.stack",
         "runtime.moduledata",
@@ -250,6 +269,7 @@ impl Layouts {
             },
             poll_desc: PollDesc::load(structures)?,
             timer: Timer::load(structures)?,
+            goids: P::load(structures).ok().zip(Sched::load(structures).ok()),
             bubble_id: field("runtime.synctestBubble", "id"),
             sync_group_root: field("runtime.synctestGroup", "root"),
         })

@@ -64,6 +64,7 @@ pub mod types;
 pub mod value;
 pub mod variable;
 pub mod version;
+pub mod watch;
 
 pub use records::Status;
 pub use unwind::Stop;

@@ -36,7 +36,7 @@ pub enum Status {
 pub(crate) const STATUS_SCAN: u32 = 0x1000;
 
 impl Status {
-    fn of(value: u32) -> Self {
+    pub(crate) fn of(value: u32) -> Self {
         match value & !STATUS_SCAN {
             0 => Status::Idle,
             1 => Status::Runnable,
@@ -165,6 +165,14 @@ impl GRecord {
             sleep_when: g.sleep_when.map_or(Some(0), |at| u64_at(bytes, at))?.cast_signed(),
             secret: g.secret.map_or(Some(0), |at| u32_at(bytes, at))? != 0,
         })
+    }
+
+    /// Its id was given to it when it was started. Those of threads of C have one from the beginning of their thread
+    /// (`oneNewExtraM`, runtime/proc.go). Up to Go 1.23 a new one is runnable for some instructions before its record has its
+    /// id (`newproc1`).
+    pub(crate) fn has_id_of_its_own(&self, minor: u32) -> bool {
+        let may_be_new = minor <= 23 && self.status == Status::Runnable && self.sched_pc == self.start_pc;
+        self.start_pc != 0 && !may_be_new
     }
 
     /// `sp` lies on this goroutine's stack; its upper end is no address of it but a possible stack pointer.

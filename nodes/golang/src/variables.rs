@@ -22,14 +22,16 @@ const CODE_BYTES_MAX: u64 = 64 << 10;
 const MINOR_WITH_TRACEBACK_LABELS: u32 = 26;
 
 /// Names of the variables, as debug information and symbol tables have them.
-pub(crate) const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 10] = [
     "net/netip.z4",
     "runtime.allglen",
     "runtime.allgptr",
     "runtime.allm",
+    "runtime.allp",
     "runtime.debug",
     "runtime.fingStatus",
     "runtime.firstmoduledata",
+    "runtime.sched",
     "runtime.waitReasonStrings",
 ];
 
@@ -39,6 +41,9 @@ pub(crate) struct Variables {
     pub(crate) allglen: u64,
     pub(crate) allgptr: u64,
     pub(crate) allm: u64,
+    /// `None` where symbols were removed, as with `sched`.
+    pub(crate) allp: Option<u64>,
+    pub(crate) sched: Option<u64>,
     pub(crate) module_data: u64,
     /// `None` in programs without finalizers.
     pub(crate) finalizer_status: Option<u64>,
@@ -89,6 +94,8 @@ impl Variables {
                 .then(|| debug.or_else(|| or_in_code("runtime.debug", |code| code.traceback_labels).ok()))
                 .flatten(),
             netip_z4: named("net/netip.z4"),
+            allp: named("runtime.allp"),
+            sched: named("runtime.sched"),
         })
     }
 }

@@ -8,7 +8,7 @@ pub fn realtime_ns() -> i64 {
 }
 
 /// `CLOCK_MONOTONIC`, which is also what Go's `nanotime` reads: for durations.
-pub(crate) fn monotonic_ns() -> i64 {
+pub fn monotonic_ns() -> i64 {
     read(ClockId::CLOCK_MONOTONIC)
 }
 

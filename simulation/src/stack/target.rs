@@ -281,6 +281,8 @@ fn facts(number: CaptureNumber, goroutines: u64, program: &str, probes: &str) ->
         is_system: false,
         labels: Vec::new(),
         waits: Vec::new(),
+        blocked: None,
+        born: None,
     };
     ProcessFacts {
         pid: 1,

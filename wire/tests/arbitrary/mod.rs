@@ -65,6 +65,13 @@ prop_compose! {
     }
 }
 
+fn since() -> impl Strategy<Value = Since> {
+    use SinceSource::{Copied, Ids, Watched, WatchedAndCopied};
+    let source = prop_oneof![Just(Ids), Just(Watched), Just(Copied), Just(WatchedAndCopied)];
+    (any::<(Option<i64>, Option<i64>)>(), source)
+        .prop_map(|((after_unix_ns, before_unix_ns), source)| Since { after_unix_ns, before_unix_ns, source })
+}
+
 prop_compose! {
     fn goroutine()(
         (status, wait_reason, header, arguments) in (text(), option::of(text()), text(), text()),
@@ -73,10 +80,11 @@ prop_compose! {
             any::<(Option<u64>, Option<u32>, Option<u32>, Option<u32>)>(),
         labels in vec((text(), text()), 0..3),
         waits in vec(wait(), 0..3),
+        (blocked, born) in (option::of(since()), option::of(since())),
     ) -> Goroutine {
         Goroutine {
             goid, status, wait_reason, header, stack, arguments, parent_goid, created_by, start_function,
-            thread_id, on_cpu, is_system, labels, waits,
+            thread_id, on_cpu, is_system, labels, waits, blocked, born,
         }
     }
 }

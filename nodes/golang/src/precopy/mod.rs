@@ -18,8 +18,8 @@
 mod known;
 #[cfg(test)]
 mod model;
-mod outline;
-mod parked;
+pub(crate) mod outline;
+pub(crate) mod parked;
 #[cfg(test)]
 mod tests;
 

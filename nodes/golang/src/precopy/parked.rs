@@ -158,6 +158,11 @@ impl<'a> Parked<'a> {
         Parked { outline, rules, allowed, fields, gopark: Cell::new(None) }
     }
 
+    /// Offset and length of what is compared, besides the status and `waitsince`.
+    pub(crate) fn fields(&self) -> &[(usize, usize)] {
+        &self.fields
+    }
+
     /// Whether a goroutine is parked by `gopark`, on no thread. `g` is the whole record.
     pub(crate) fn is_parked(&self, g: &[u8]) -> bool {
         let (layouts, rules) = (self.outline.layouts, &self.rules);

@@ -1,0 +1,3 @@
+module stillframe.test/ages
+
+go 1.21
