@@ -131,6 +131,10 @@ pub(super) fn owner<'a>(reason: &str, names: impl Iterator<Item = &'a str>) -> O
                         | "internal/sync.(*Mutex).lockSlow"
                 )
             };
+            // Whoever else was linked to the runtime's function may have a semaphore of any kind.
+            if !callers.peek().is_some_and(locks) {
+                return owner(Kind::Semaphore, 0);
+            }
             match callers.find(|name| !locks(name)) {
                 Some("sync.(*Once).doSlow") => owner(Kind::Once, ONCE_MUTEX + MUTEX_SEMAPHORE),
                 // Writers queue up at `rw.w`.
@@ -191,6 +195,9 @@ mod tests {
         assert_eq!(of_lock(&["sync.(*RWMutex).Lock", "main.work"]), (Kind::WriteLock, 4));
         // It is not at the lock of the `Once` that it waits.
         assert_eq!(of_lock(&["main.open", "sync.(*Once).doSlow"]), (Kind::Mutex, 4));
+        // Another package's own lock, linked to the runtime's function (go:linkname).
+        let names = [&lock[..], &["example.com/sync.(*Mutex).Lock"]].concat();
+        assert_eq!(owner_of("sync.Mutex.Lock", &names), (Kind::Semaphore, 0));
         let acquire = ["runtime.gopark", "sync.runtime_Semacquire", "sync.(*WaitGroup).Wait"];
         assert_eq!(owner_of("semacquire", &acquire), (Kind::WaitGroup, 8));
         let of_file =
