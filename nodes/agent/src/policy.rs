@@ -411,7 +411,7 @@ mod tests {
             ("[[redact]]", "1:1: nothing is said to be redacted"),
             ("\n[[redact]]\nfield = 'Token'", "2:1: Token fits no field: fields go by package.Type.Field"),
             ("watch = true", "1:9: expected a section [watch], found boolean"),
-            ("[watch]\nparks = 5", "2:1: unknown key `parks`; did you mean `parks_ms`?"),
+            ("[watch]\npark_ms = 5", "2:1: unknown key `park_ms`; did you mean `parks_ms`?"),
             ("[watch]\nparks_ms = 49", "2:12: look every 50 to 3600000 milliseconds"),
             ("[watch]\nbirths_ms = 'x'", "2:13: expected a number of milliseconds, found string"),
             ("[watch]\ncpu_permille = 0", "2:16: allow 1 to 1000 thousandths of a processor"),
