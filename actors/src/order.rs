@@ -9,12 +9,21 @@ use stillframe_wire::message::{FailureClass, OrderId, Refusal, Selector};
 /// A node's name.
 pub type NodeName = String;
 
+/// For how long targets are stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stop {
+    /// At most; `None`: the node's default, which grows with the target.
+    pub max: Option<Duration>,
+    /// Until so long after the time to freeze, so that stops of several hosts overlap; never for more than half of `max`.
+    pub hold: Duration,
+}
+
 /// A request for a snapshot. The client draws the id (a UUIDv7): asked again with the same one, it is the same order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     pub id: OrderId,
     pub selector: Selector,
-    pub max_pause: Option<Duration>,
+    pub stop: Stop,
     /// Source text of the probe sets; empty: none.
     pub probes: Arc<str>,
     /// From the order until its last fact; the file is finished after that.

@@ -16,7 +16,7 @@ use stillframe_actors::coordinator::actor::{Handle, Stores};
 use stillframe_actors::coordinator::state::Event as CoordinatorEvent;
 use stillframe_actors::node::actor::Status;
 use stillframe_actors::node::state::Identity;
-use stillframe_actors::order::{Order, Outcome, Progress};
+use stillframe_actors::order::{Order, Outcome, Progress, Stop};
 use stillframe_actors::quic::{self, Credentials, Quic};
 use stillframe_actors::writer::actor::{Answer, Store, StoreTask, row};
 use stillframe_actors::writer::state::{Done, Event as WriterEvent};
@@ -115,12 +115,7 @@ impl Spool for Memory {
 }
 
 impl Host for Scripted {
-    fn find(
-        &self,
-        _: Selector,
-        _: Option<Duration>,
-        probes: Arc<str>,
-    ) -> Later<(Vec<ReadyTarget>, Duration)> {
+    fn find(&self, _: Selector, _: Stop, probes: Arc<str>) -> Later<(Vec<ReadyTarget>, Duration)> {
         assert_eq!(&*probes, PROBES);
         let target = |pid, refusal| ReadyTarget { pid, program: "shop".into(), refusal };
         let refusal = Refusal { class: FailureClass::Unsupported, reason: "too old".into() };
@@ -231,7 +226,7 @@ fn order(id: u128) -> Order {
     Order {
         id: OrderId(id),
         selector: Selector::default(),
-        max_pause: None,
+        stop: Stop::default(),
         probes: PROBES.into(),
         within: Duration::from_secs(20),
         label: None,

@@ -23,6 +23,9 @@ pub struct OrderRequest {
     /// `null`: the nodes' default.
     #[serde(default)]
     pub max_pause_ns: Option<u64>,
+    /// Processes stay stopped until so long after the time to freeze, so that stops of several hosts overlap.
+    #[serde(default)]
+    pub hold_ns: u64,
     /// Source text of the probe sets; empty: none.
     #[serde(default)]
     pub probes: String,

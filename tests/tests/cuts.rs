@@ -15,6 +15,8 @@ use stillframe_tests::stillframe::run_command;
 const HOSTS: [&str; 4] = ["a", "b", "c", "d"];
 const PROGRAMS_PER_HOST: usize = 2;
 const CUTS_DEFAULT: usize = 4;
+/// More than schedulers are apart that have other work.
+const HOLD: &str = "100ms";
 
 /// Of one snapshot, in nanoseconds.
 struct Cut {
@@ -65,18 +67,30 @@ fn eight_programs_on_four_hosts_stand_still_together_where_a_snapshot_says_so() 
         .iter()
         .flat_map(|host| (0..PROGRAMS_PER_HOST).map(|_| cluster.program(host, &program)).collect::<Vec<_>>())
         .collect();
-    let mut cuts = Vec::new();
-    for _ in 0..count {
-        let mut command =
-            cluster.command(&["snapshot", "--program", "still-*", "--max-pause", "5s", "--force", "-o"]);
-        let ran = run_command(command.arg(cluster.file()));
-        assert!(matches!(ran.code, Some(0 | 10)), "{}", ran.stderr);
-        cuts.push(Cut::of(&cluster.file()));
+    for hold in [None, Some(HOLD)] {
+        let mut cuts = Vec::new();
+        for _ in 0..count {
+            let mut command =
+                cluster.command(&["snapshot", "--program", "still-*", "--max-pause", "5s", "--force"]);
+            if let Some(hold) = hold {
+                command.args(["--hold", hold]);
+            }
+            let ran = run_command(command.arg("-o").arg(cluster.file()));
+            assert!(matches!(ran.code, Some(0 | 10)), "{}", ran.stderr);
+            cuts.push(Cut::of(&cluster.file()));
+        }
+        println!("hold: {}", hold.unwrap_or("none"));
+        judge(&cuts);
+        assert!(hold.is_none() || cuts.iter().any(|cut| cut.consistent), "no cut is consistent");
     }
     for (_, pid) in &programs {
         assert_free(*pid, "after all of it");
     }
-    for cut in &cuts {
+}
+
+/// Prints what there is to say of them.
+fn judge(cuts: &[Cut]) {
+    for cut in cuts {
         assert_eq!(cut.consistent, cut.claimed > 0);
         assert!(cut.claimed <= cut.real, "{} ns are claimed, {} ns are true", cut.claimed, cut.real);
     }
@@ -87,7 +101,12 @@ fn eight_programs_on_four_hosts_stand_still_together_where_a_snapshot_says_so() 
         let at = |part: usize| all[(all.len() - 1) * part / 10] as f64 / 1e6;
         format!("{:.2} / {:.2} / {:.2} ms", at(1), at(5), at(9))
     };
-    println!("{} snapshots of {} programs on {} hosts", cuts.len(), programs.len(), HOSTS.len());
+    println!(
+        "{} snapshots of {} programs on {} hosts",
+        cuts.len(),
+        HOSTS.len() * PROGRAMS_PER_HOST,
+        HOSTS.len()
+    );
     println!("consistent: {} %, by the windows alone {} %", share(&|c| c.consistent), share(&|c| c.real > 0));
     let of_a_host = |cut: &Cut| cut.of_hosts.iter().all(|&overlap| overlap > 0);
     println!("all of each host together: {} %", share(&of_a_host));

@@ -53,6 +53,8 @@ pub struct Prepare {
     pub selector: Selector,
     /// The longest that a target may be stopped; `None`: the node's default, which grows with the target.
     pub max_pause_ns: Option<u64>,
+    /// Targets stay stopped until so long after the time to freeze, so that stops of several hosts overlap.
+    pub hold_ns: u64,
     /// The probe sets of the order, as source text; empty: none. One text for all of the nodes that are asked.
     pub probes: Arc<str>,
     /// From the receipt on: after that the node forgets the order, unless its result is still awaited.

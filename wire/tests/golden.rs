@@ -70,6 +70,7 @@ fn to_node() {
         order: ORDER,
         selector,
         max_pause_ns: Some(50_000_000),
+        hold_ns: 2_000_000,
         probes: "[[probe]]".into(),
         lifetime_ns: 60_000_000_000,
     };

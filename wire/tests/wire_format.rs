@@ -281,6 +281,7 @@ fn the_longest_order_fits_into_a_control_frame() {
             order: OrderId(u128::MAX),
             selector: selector.clone(),
             max_pause_ns: Some(u64::MAX),
+            hold_ns: u64::MAX,
             probes: "#".repeat(probes).into(),
             lifetime_ns: u64::MAX,
         })

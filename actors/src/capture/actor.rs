@@ -16,17 +16,13 @@ use crate::actor::{Carrier, Mailbox};
 use crate::clock::Clock;
 use crate::connection::{Later, Reading, Streams, write_frame};
 use crate::node::state::Event as NodeEvent;
+use crate::order::Stop;
 
 /// What a node can do on its host.
 pub trait Host: Send + Sync {
     /// The processes that fit, with their executables read; and how long before a freeze the node wants to know of it.
     /// `probes`: the source text of the order's probe sets, as in [`Host::capture`].
-    fn find(
-        &self,
-        selector: Selector,
-        max_pause: Option<Duration>,
-        probes: Arc<str>,
-    ) -> Later<(Vec<ReadyTarget>, Duration)>;
+    fn find(&self, selector: Selector, stop: Stop, probes: Arc<str>) -> Later<(Vec<ReadyTarget>, Duration)>;
 
     /// Gets ready, freezes a target, reads it, lets it go, decodes and spools. `resumed` is called when it runs again.
     /// Dropping the future gives up what can still be given up; the target is let go in any case.
@@ -45,7 +41,7 @@ pub trait Host: Send + Sync {
 pub struct CaptureOrder {
     pub order: OrderId,
     pub pid: u32,
-    pub max_pause: Option<Duration>,
+    pub stop: Stop,
     pub probes: Arc<str>,
     /// When to freeze, on the node's wall clock; at once where that is past.
     pub at_node_unix_ns: i64,
@@ -68,7 +64,7 @@ struct Carrying {
     order: OrderId,
     target: TargetId,
     pid: u32,
-    max_pause: Option<Duration>,
+    stop: Stop,
     probes: Arc<str>,
     host: Arc<dyn Host>,
     link: Link,
@@ -83,7 +79,7 @@ pub(crate) struct Of {
     pub(crate) order: OrderId,
     pub(crate) target: TargetId,
     pub(crate) pid: u32,
-    pub(crate) max_pause: Option<Duration>,
+    pub(crate) stop: Stop,
     pub(crate) probes: Arc<str>,
 }
 
@@ -94,14 +90,14 @@ pub(crate) fn start(
     node: Mailbox<NodeEvent>,
     clock: Clock,
 ) -> Mailbox<Event> {
-    let Of { order, target, pid, max_pause, probes } = of;
+    let Of { order, target, pid, stop, probes } = of;
     let supervisor = node.cell();
     let spool = Arc::default();
     let carrying = Carrying {
         order,
         target,
         pid,
-        max_pause,
+        stop,
         probes,
         host,
         link,
@@ -133,9 +129,9 @@ impl Carrier<Capture> for Carrying {
             Effect::Capture { at_node_unix_ns, together } => {
                 let (tell, spool) = (me.clone(), Arc::clone(&self.spool));
                 let resumed = Box::new(move |pause| tell.tell(Event::Resumed { pause }));
-                let (order, pid, max_pause) = (self.order, self.pid, self.max_pause);
+                let (order, pid, stop) = (self.order, self.pid, self.stop);
                 let probes = Arc::clone(&self.probes);
-                let wanted = CaptureOrder { order, pid, max_pause, probes, at_node_unix_ns, together };
+                let wanted = CaptureOrder { order, pid, stop, probes, at_node_unix_ns, together };
                 let captured = self.host.capture(wanted, resumed);
                 let me = me.clone();
                 let task = tokio::spawn(async move {

@@ -190,16 +190,16 @@ impl Carrier<Node> for Carrying {
                 let received_unix_ns = self.clock.now().unix_ns;
                 self.send(me, Outgoing::Pong { id, received_unix_ns });
             }
-            Effect::Find { order, selector, max_pause, probes } => {
-                let (me, found) = (me.clone(), self.host.find(selector, max_pause, probes));
+            Effect::Find { order, selector, stop, probes } => {
+                let (me, found) = (me.clone(), self.host.find(selector, stop, probes));
                 tokio::spawn(async move {
                     let (targets, lead) = found.await;
                     me.tell(Event::Found { order, targets, lead_ns: crate::time::nanoseconds(lead) });
                 });
             }
-            Effect::Start { order, target, pid, max_pause, probes } => {
+            Effect::Start { order, target, pid, stop, probes } => {
                 let (host, link) = (Arc::clone(&self.host), self.link.subscribe());
-                let of = Of { order, target, pid, max_pause, probes };
+                let of = Of { order, target, pid, stop, probes };
                 let capture = crate::capture::actor::start(of, host, link, me.clone(), self.clock.clone());
                 self.children.insert(capture.id(), (order, target));
                 self.captures.insert((order, target), capture);

@@ -16,6 +16,7 @@ use stillframe_wire::message::{
 
 use crate::capture::state::{Event as CaptureEvent, Report};
 use crate::machine::Machine;
+use crate::order::Stop;
 use crate::time::{Moment, Now, earlier};
 
 /// The pause before the first attempt to connect again, and the longest one. Each is drawn between half and all of its
@@ -74,7 +75,7 @@ pub enum Effect {
     Find {
         order: OrderId,
         selector: Selector,
-        max_pause: Option<Duration>,
+        stop: Stop,
         probes: Arc<str>,
     },
     /// Start a capture actor.
@@ -82,7 +83,7 @@ pub enum Effect {
         order: OrderId,
         target: TargetId,
         pid: u32,
-        max_pause: Option<Duration>,
+        stop: Stop,
         probes: Arc<str>,
     },
     ToCapture {
@@ -118,7 +119,7 @@ enum Link {
 
 #[derive(Clone, Debug)]
 struct Order {
-    max_pause: Option<Duration>,
+    stop: Stop,
     probes: Arc<str>,
     until: Moment,
     /// The answer, once it is known.
@@ -244,9 +245,10 @@ impl Node {
         }
         let lifetime = Duration::from_nanos(prepare.lifetime_ns).min(LIFETIME_MAX);
         let Prepare { selector, probes, .. } = prepare;
-        let max_pause = prepare.max_pause_ns.map(Duration::from_nanos);
+        let max = prepare.max_pause_ns.map(Duration::from_nanos);
+        let stop = Stop { max, hold: Duration::from_nanos(prepare.hold_ns) };
         let state = Order {
-            max_pause,
+            stop,
             probes: Arc::clone(&probes),
             until: now.moment + lifetime,
             ready: None,
@@ -254,7 +256,7 @@ impl Node {
             captures: BTreeMap::new(),
         };
         self.orders.insert(order, state);
-        effects.push(Effect::Find { order, selector, max_pause, probes });
+        effects.push(Effect::Find { order, selector, stop, probes });
     }
 
     fn found(
@@ -279,7 +281,7 @@ impl Node {
                 order,
                 target: target_id,
                 pid: target.pid,
-                max_pause: state.max_pause,
+                stop: state.stop,
                 probes: Arc::clone(&state.probes),
             });
         }

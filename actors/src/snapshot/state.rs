@@ -97,7 +97,8 @@ impl Snapshot {
         Prepare {
             order: self.order.id,
             selector: self.order.selector.clone(),
-            max_pause_ns: self.order.max_pause.map(nanoseconds),
+            max_pause_ns: self.order.stop.max.map(nanoseconds),
+            hold_ns: nanoseconds(self.order.stop.hold),
             probes: Arc::clone(&self.order.probes),
             lifetime_ns: nanoseconds(lifetime),
         }

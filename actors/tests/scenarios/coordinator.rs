@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stillframe_actors::coordinator::state::{Coordinator, Event, NodeMessage, SessionId};
-use stillframe_actors::order::{Order, Outcome};
+use stillframe_actors::order::{Order, Outcome, Stop};
 use stillframe_wire::message::{
     Held, Hello, InstanceId, OrderId, PROTOCOL_VERSION, Ready, Selector, TargetId, ToCoordinator, ToNode,
 };
@@ -33,7 +33,7 @@ fn order(id: u128, host: &str) -> Event {
     Event::Order(Order {
         id: OrderId(id),
         selector: Selector { hosts: vec![host.to_owned()], ..Selector::default() },
-        max_pause: None,
+        stop: Stop::default(),
         probes: "probes".into(),
         within: Duration::from_secs(30),
         label: None,

@@ -32,6 +32,7 @@ fn prepare(order: u128) -> Event {
         order: OrderId(order),
         selector,
         max_pause_ns: None,
+        hold_ns: 0,
         probes: "probes".into(),
         lifetime_ns: 30_000_000_000,
     }))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stillframe_actors::order::Order;
+use stillframe_actors::order::{Order, Stop};
 use stillframe_actors::snapshot::state::Snapshot;
 use stillframe_actors::snapshot::{Event, Member, StreamId};
 use stillframe_wire::message::{
@@ -31,7 +31,7 @@ fn snapshot_within(within: Duration, members: &[&str]) -> Snapshot {
     let order = Order {
         id: OrderId(1),
         selector: Selector::default(),
-        max_pause: None,
+        stop: Stop::default(),
         probes: "probes".into(),
         within,
         label: None,

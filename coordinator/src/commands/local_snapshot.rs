@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use serde_json::json;
 use stillframe_actors::node::state::Identity;
-use stillframe_actors::order::Order;
+use stillframe_actors::order::{Order, Stop};
 use stillframe_node::capture::Captures;
 use stillframe_node::capturing::Capturing;
 use stillframe_node::freezer::{self, Freezer, Role};
@@ -126,7 +126,7 @@ fn job(arguments: &Arguments, probes: &str, source: &Source, output: PathBuf) ->
                 programs: arguments.program.clone(),
                 pids: arguments.pid.iter().copied().collect::<BTreeSet<u32>>().into_iter().collect(),
             },
-            max_pause: arguments.max_pause,
+            stop: Stop { max: arguments.max_pause, hold: arguments.hold() },
             probes: probes.into(),
             within: arguments.within,
             label: arguments.label.clone(),

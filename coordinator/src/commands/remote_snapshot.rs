@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use stillframe_actors::order::Stop;
 use stillframe_actors::time::nanoseconds;
 use uuid::Uuid;
 
@@ -28,7 +29,7 @@ pub struct Wanted {
     pub output: PathBuf,
     pub existing: Existing,
     pub label: Option<String>,
-    pub max_pause: Option<Duration>,
+    pub stop: Stop,
     /// Source text of the probe sets.
     pub probes: String,
     pub within: Duration,
@@ -48,7 +49,8 @@ pub fn run(wanted: Wanted, json: bool) -> anyhow::Result<Done> {
     let order = OrderRequest {
         id: Uuid::now_v7(),
         selector: wanted.selector,
-        max_pause_ns: wanted.max_pause.map(nanoseconds),
+        max_pause_ns: wanted.stop.max.map(nanoseconds),
+        hold_ns: nanoseconds(wanted.stop.hold),
         probes: wanted.probes,
         within_ns: nanoseconds(wanted.within),
         label: wanted.label,

@@ -9,6 +9,8 @@ use clap::{ArgGroup, Args};
 
 use super::coordinator::Client;
 use super::{Class, Done, Failure, clock, local_snapshot, output, probe_files, remote_snapshot};
+use stillframe_actors::order::Stop;
+
 use crate::api::Selector;
 use crate::api::probe_sets::ProbeSetText;
 use crate::packs;
@@ -62,6 +64,10 @@ pub struct Arguments {
     /// The longest that a process may be stopped: 500us, 50ms, 1s [default: 50ms, more above 50,000 goroutines]
     #[arg(long, value_name = "TIME", value_parser = parse_pause)]
     pub(super) max_pause: Option<Duration>,
+    /// Keep all processes stopped until this long after the instant of the snapshot, so that the stops of several hosts
+    /// overlap and the cut is consistent: some ms more than clocks and schedulers are apart. At most half of --max-pause.
+    #[arg(long, value_name = "TIME", value_parser = parse_pause)]
+    hold: Option<Duration>,
     /// What to capture wherever a function stands on a stack: a file of probes (TOML), or a folder of them; - is stdin. May
     /// be repeated.
     #[arg(long, value_name = "FILE")]
@@ -157,13 +163,17 @@ fn wanted(coordinator: &str, arguments: &Arguments, probes: String) -> remote_sn
         output: arguments.output.clone().unwrap_or_else(default),
         existing: arguments.existing(),
         label: arguments.label.clone(),
-        max_pause: arguments.max_pause,
+        stop: Stop { max: arguments.max_pause, hold: arguments.hold() },
         probes,
         within: arguments.within,
     }
 }
 
 impl Arguments {
+    pub(super) fn hold(&self) -> Duration {
+        self.hold.unwrap_or_default()
+    }
+
     pub(super) fn existing(&self) -> Existing {
         if self.force { Existing::Replace } else { Existing::Refuse }
     }

@@ -180,6 +180,7 @@ impl Log {
 mod tests {
     use std::time::Duration;
 
+    use stillframe_actors::order::Stop;
     use stillframe_wire::message::{FailureClass, Selector};
 
     use super::*;
@@ -188,7 +189,7 @@ mod tests {
         Order {
             id: OrderId(id),
             selector: Selector::default(),
-            max_pause: None,
+            stop: Stop::default(),
             probes: Arc::default(),
             within: Duration::from_secs(9),
             label: None,

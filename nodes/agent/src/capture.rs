@@ -74,6 +74,8 @@ pub struct Options {
 pub(crate) struct Appointment {
     /// On this host's wall clock.
     pub(crate) at_unix_ns: i64,
+    /// It stays stopped until then, if its budget allows that.
+    pub(crate) let_go_unix_ns: i64,
     pub(crate) place: Place,
 }
 
@@ -219,8 +221,9 @@ impl Captures {
         let threads = frozen.threads().to_vec();
         let gone = frozen.memory().is_gone();
         if let Some(appointment) = appointment {
-            let waiting_max = (budget / 2).saturating_sub(stands_since.elapsed());
-            appointment.place.wait(waiting_max);
+            let waiting_max = || (budget / 2).saturating_sub(stands_since.elapsed());
+            appointment.place.wait(waiting_max());
+            std::thread::sleep(until(appointment.let_go_unix_ns).min(waiting_max()));
         }
         let pause = frozen.resume().map_err(|error| CaptureError::of_freezer(pid, error))?;
 
@@ -423,13 +426,15 @@ struct Copied<'a> {
     records_monotonic_ns: i64,
 }
 
+/// By the wall clock; nothing where that is past.
+fn until(unix_ns: i64) -> Duration {
+    Duration::from_nanos(u64::try_from(unix_ns.saturating_sub(realtime_ns())).unwrap_or(0))
+}
+
 /// Until that time of the wall clock, or for as long as it may be off after a step; just before it is looked once more
 /// whether what was copied has changed.
 fn wait_until(at_unix_ns: i64, target: &Target, copied: Option<&mut Copied<'_>>) {
-    let left = || {
-        let left_ns = at_unix_ns.saturating_sub(realtime_ns());
-        Duration::from_nanos(u64::try_from(left_ns).unwrap_or(0)).min(FREEZE_AHEAD_MAX)
-    };
+    let left = || until(at_unix_ns).min(FREEZE_AHEAD_MAX);
     if let Some(Copied { copy, check_took, .. }) = copied
         && let Some(time) = left().checked_sub(*check_took + CHECK_MARGIN)
     {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use stillframe_actors::capture::actor::{CaptureOrder, Host, Link, Spool};
 use stillframe_actors::connection::Later;
 use stillframe_actors::glob;
+use stillframe_actors::order::Stop;
 use stillframe_target::freezer::Freezer;
 use stillframe_wire::facts::{PauseWindow, ProcessFacts};
 use stillframe_wire::limits::{
@@ -174,11 +175,13 @@ impl Capturing {
 
     fn capture_now(
         &self,
-        CaptureOrder { pid, max_pause, probes, at_node_unix_ns, .. }: CaptureOrder,
+        CaptureOrder { pid, stop, probes, at_node_unix_ns, .. }: CaptureOrder,
         place: Place,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Result<Box<dyn Spool>, Refusal> {
-        let appointment = Appointment { at_unix_ns: at_node_unix_ns, place };
+        let hold_ns = i64::try_from(stop.hold.as_nanos()).unwrap_or(i64::MAX);
+        let let_go_unix_ns = at_node_unix_ns.saturating_add(hold_ns);
+        let appointment = Appointment { at_unix_ns: at_node_unix_ns, let_go_unix_ns, place };
         let source = match &self.of {
             Of::Processes(_) => Source::Pid(pid),
             Of::Core { core, exe } => Source::Core { core: core.clone(), exe: exe.clone() },
@@ -191,7 +194,7 @@ impl Capturing {
                 resumed(pause);
             }
         };
-        let options = Options { max_pause, probes, policy: Arc::clone(&self.policy) };
+        let options = Options { max_pause: stop.max, probes, policy: Arc::clone(&self.policy) };
         let facts: ProcessFacts = self
             .captures
             .capture_at(&source, &options, Some(appointment), &mut progress)
@@ -209,16 +212,11 @@ impl Host for Capturing {
         self.coordinator.linked(link);
     }
 
-    fn find(
-        &self,
-        selector: Selector,
-        max_pause: Option<Duration>,
-        probes: Arc<str>,
-    ) -> Later<(Vec<ReadyTarget>, Duration)> {
+    fn find(&self, selector: Selector, stop: Stop, probes: Arc<str>) -> Later<(Vec<ReadyTarget>, Duration)> {
         let this = self.clone();
         Box::pin(async move {
             let find = move || {
-                let mut wish = this.wish(max_pause, &probes);
+                let mut wish = this.wish(stop.max, &probes);
                 let found = this.find_now(&selector, &mut wish);
                 let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
                 (found, LEAD + lead(&wish.expected, processors))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stillframe_actors::coordinator::state::Event;
-use stillframe_actors::order::{Order, Outcome};
+use stillframe_actors::order::{Order, Outcome, Stop};
 use stillframe_wire::message::{OrderId, Selector};
 
 use super::world::{Address, Mail, Occurrence, World};
@@ -22,7 +22,7 @@ impl World<'_> {
         let order = Order {
             id: OrderId(ask.order),
             selector: Selector { hosts: ask.hosts.clone(), programs: ask.programs.clone(), pids: Vec::new() },
-            max_pause: ask.max_pause,
+            stop: Stop { max: ask.max_pause, ..Stop::default() },
             probes: probes::of_order(ask.order),
             within: ask.within.max(Duration::from_millis(1)),
             label: None,

@@ -183,10 +183,10 @@ impl World<'_> {
                 let targets = plan.targets.iter().filter(|t| fits(&selector, t, at)).map(ready).collect();
                 self.at(at, Occurrence::Found { host, incarnation, order, targets });
             }
-            Effect::Start { order, target, pid, max_pause, probes } => {
+            Effect::Start { order, target, pid, stop, probes } => {
                 let number = self.number();
                 let machine = capture::state::Capture::new(self.now(Some(host)));
-                let budget = max_pause.unwrap_or(BUDGET_DEFAULT);
+                let budget = stop.max.unwrap_or(BUDGET_DEFAULT);
                 let actor = CaptureActor {
                     machine,
                     order,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use stillframe_actors::coordinator::actor::Handle;
 use stillframe_actors::coordinator::state::Event;
-use stillframe_actors::order::{Order, Outcome};
+use stillframe_actors::order::{Order, Outcome, Stop};
 use stillframe_wire::message::{OrderId, Selector};
 
 use super::plan::Plan;
@@ -103,7 +103,7 @@ fn order(plan: &Plan, i: usize) -> Order {
     Order {
         id: OrderId(ask.order),
         selector: Selector { hosts: ask.hosts.clone(), programs, pids: Vec::new() },
-        max_pause: ask.max_pause,
+        stop: Stop { max: ask.max_pause, ..Stop::default() },
         probes: probes::of_order(ask.order),
         within: ask.within,
         label: None,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use stillframe_actors::capture::actor::{CaptureOrder, Host, Spool};
 use stillframe_actors::connection::{Later, Reading, write_frame};
 use stillframe_actors::glob;
+use stillframe_actors::order::Stop;
 use stillframe_wire::batch::batches;
 use stillframe_wire::facts::{
     Cell, CellValue, Completeness, EnvironmentFits, Goroutine, PauseWindow, ProbeRow, ProbeTable,
@@ -62,12 +63,7 @@ impl Scripted {
 }
 
 impl Host for Scripted {
-    fn find(
-        &self,
-        selector: Selector,
-        _: Option<Duration>,
-        _: Arc<str>,
-    ) -> Later<(Vec<ReadyTarget>, Duration)> {
+    fn find(&self, selector: Selector, _: Stop, _: Arc<str>) -> Later<(Vec<ReadyTarget>, Duration)> {
         let Some(host) = self.host else {
             self.world.violate(Oracle::Trust, "the stranger was given an order".to_owned());
             return Box::pin(async { (Vec::new(), Duration::ZERO) });
@@ -96,7 +92,7 @@ impl Host for Scripted {
 
     fn capture(
         &self,
-        CaptureOrder { pid, max_pause, probes, at_node_unix_ns, .. }: CaptureOrder,
+        CaptureOrder { pid, stop, probes, at_node_unix_ns, .. }: CaptureOrder,
         resumed: Box<dyn FnOnce(PauseWindow) + Send>,
     ) -> Later<Result<Box<dyn Spool>, Refusal>> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,7 +104,7 @@ impl Host for Scripted {
             };
             let ahead_ns = at_node_unix_ns.saturating_sub(world.unix_ns(Some(host)));
             tokio::time::sleep(Duration::from_nanos(u64::try_from(ahead_ns).unwrap_or(0))).await;
-            capture(world, host, process, max_pause, &probes, resumed).await
+            capture(world, host, process, stop.max, &probes, resumed).await
         })
     }
 }

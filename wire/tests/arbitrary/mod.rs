@@ -214,11 +214,12 @@ fn refusal() -> impl Strategy<Value = Refusal> {
 pub fn to_node() -> impl Strategy<Value = ToNode> {
     let selector = (vec(text(), 0..3), vec(text(), 0..3), vec(any::<u32>(), 0..3))
         .prop_map(|(hosts, programs, pids)| Selector { hosts, programs, pids });
-    let prepare = (order(), selector, any::<Option<u64>>(), text(), any::<u64>()).prop_map(
-        |(order, selector, max_pause_ns, probes, lifetime_ns)| Prepare {
+    let prepare = (order(), selector, any::<(Option<u64>, u64)>(), text(), any::<u64>()).prop_map(
+        |(order, selector, (max_pause_ns, hold_ns), probes, lifetime_ns)| Prepare {
             order,
             selector,
             max_pause_ns,
+            hold_ns,
             probes: probes.into(),
             lifetime_ns,
         },

@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::sse::{self, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use stillframe_actors::coordinator::state::Event as CoordinatorEvent;
-use stillframe_actors::order::Order;
+use stillframe_actors::order::{Order, Stop};
 use stillframe_wire::limits::{PROBES_BYTES_MAX, TEXT_BYTES_MAX};
 use stillframe_wire::message::{OrderId, Selector};
 use uuid::Uuid;
@@ -30,7 +30,8 @@ const REQUESTED_BY_BYTES_MAX: usize = 256;
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
 fn check(request: OrderRequest) -> Result<Order, ApiError> {
-    let OrderRequest { id, selector, max_pause_ns, probes, within_ns, label, requested_by } = request;
+    let OrderRequest { id, selector, max_pause_ns, hold_ns, probes, within_ns, label, requested_by } =
+        request;
     if id.get_version_num() != 7 {
         return Err(ApiError::usage(format!("{id} is no UUIDv7"), "draw a new one for each order"));
     }
@@ -39,6 +40,9 @@ fn check(request: OrderRequest) -> Result<Order, ApiError> {
     }
     if let Some(pause) = max_pause_ns.filter(|pause| !PAUSE_NS.contains(pause)) {
         return Err(ApiError::usage(format!("a pause of {pause} ns"), "allow between 1 us and 60 s"));
+    }
+    if hold_ns > *PAUSE_NS.end() {
+        return Err(ApiError::usage(format!("a hold of {hold_ns} ns"), "allow at most 60 s"));
     }
     for (what, text, limit) in [
         ("the label", &label, TEXT_BYTES_MAX),
@@ -64,7 +68,7 @@ fn check(request: OrderRequest) -> Result<Order, ApiError> {
     Ok(Order {
         id: OrderId(id.as_u128()),
         selector,
-        max_pause: max_pause_ns.map(Duration::from_nanos),
+        stop: Stop { max: max_pause_ns.map(Duration::from_nanos), hold: Duration::from_nanos(hold_ns) },
         probes: probes.into(),
         within: Duration::from_nanos(within_ns),
         label,
@@ -198,6 +202,7 @@ mod tests {
             id: Uuid::now_v7(),
             selector: crate::api::Selector::default(),
             max_pause_ns: Some(50_000_000),
+            hold_ns: 2_000_000,
             probes: String::new(),
             within_ns: 120_000_000_000,
             label: Some("x".into()),
@@ -209,8 +214,8 @@ mod tests {
     fn what_cannot_be_ordered_is_refused() {
         let order = check(request()).unwrap();
         assert_eq!(
-            (order.max_pause, order.within),
-            (Some(Duration::from_millis(50)), Duration::from_secs(120))
+            (order.stop.max, order.stop.hold, order.within),
+            (Some(Duration::from_millis(50)), Duration::from_millis(2), Duration::from_secs(120))
         );
         let patterns = |count| vec!["*".to_owned(); count];
         let selector = crate::api::Selector { hosts: patterns(257), ..Default::default() };
@@ -220,6 +225,7 @@ mod tests {
             OrderRequest { within_ns: u64::MAX, ..request() },
             OrderRequest { max_pause_ns: Some(0), ..request() },
             OrderRequest { max_pause_ns: Some(u64::MAX), ..request() },
+            OrderRequest { hold_ns: u64::MAX, ..request() },
             OrderRequest { label: Some("x".repeat(TEXT_BYTES_MAX + 1)), ..request() },
             OrderRequest { requested_by: Some("x".repeat(257)), ..request() },
             OrderRequest { selector, ..request() },
