@@ -23,7 +23,7 @@ use crate::thread::{Registers, Thread};
 use crate::traceback::{Header, is_shown, is_system};
 use crate::unwind::{FRAMES_MAX, PhysicalFrame, Stack, StackBytes, Stop, frame_pointers_agree, unwind};
 use crate::version::FunctionKind;
-use crate::waits::{Wait, Waits};
+use crate::waits::{Settled, Wait, Waits};
 use crate::watch::{Looker, Park};
 
 /// Frames of all different stacks of one process, inlined ones included.
@@ -134,10 +134,12 @@ pub fn decode(
 ) -> Goroutines {
     let receiving = gathered.receiving();
     let reused = gathered.reused_records();
+    let settled = gathered.take_settled();
     let looker = Looker::new(runtime);
     let image = gathered.image();
     let mut decoder = Decoder::new(runtime, &image, threads, now, gathered.cut);
     decoder.receiving = receiving;
+    decoder.waits = Waits::new(runtime, &image, settled);
     decoder.load_threads(&gathered.threads);
     let mut seen = rustc_hash::FxHashSet::default();
     let mut unreadable = 0usize;
@@ -251,7 +253,7 @@ impl<'a> Decoder<'a> {
             steps: Steps::new(&runtime.functions),
             image,
             receiving: HashMap::new(),
-            waits: Waits::new(runtime, image),
+            waits: Waits::new(runtime, image, Settled::default()),
             threads,
             now,
             cut,

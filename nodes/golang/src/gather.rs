@@ -147,11 +147,16 @@ fn gather_into(
             break;
         }
     }
+    let needs_stack = |g: &&GRecord| waits::needs_stack(runtime.wait_reason(g), runtime.build.minor);
+    let wanted: HashSet<Range> = alive().filter(needs_stack).filter_map(stack_of).collect();
     let window = |range: Range, bytes: &[u8]| (range, bytes[..bytes.len().min(WINDOW_BYTES)].to_vec());
-    let windows = gatherer.read(of_others.clone()).map(|(range, bytes)| window(range, bytes));
-    let windows: HashMap<Range, Vec<u8>> = windows.collect();
+    let windows = gatherer.read(of_others.clone()).filter(|(range, _)| wanted.contains(range));
+    let windows: HashMap<Range, Vec<u8>> = windows.map(|(range, bytes)| window(range, bytes)).collect();
     let waiting = |g: &GRecord| {
         let range = stack_of(g).filter(|_| g.sched_g == g.address)?;
+        if !needs_stack(&g) {
+            return Some(Waiting { g: g.clone(), stack: &[] });
+        }
         let skip = usize::try_from(g.sched_sp.checked_sub(range.address)?).ok()?;
         Some(Waiting { g: g.clone(), stack: windows.get(&range)?.get(skip..)? })
     };
@@ -228,6 +233,11 @@ impl Gathered<'_> {
     pub(crate) fn receiving(&self) -> HashMap<u64, Rc<[Range]>> {
         let all = self.precopy.iter().flat_map(|precopy| precopy.reused());
         all.filter_map(|(address, slots)| Some((address, Rc::clone(slots?)))).collect()
+    }
+
+    /// What is known of what goroutines wait for whose stacks were copied before; once.
+    pub(crate) fn take_settled(&mut self) -> waits::Settled {
+        self.precopy.as_mut().map(Precopy::take_settled).unwrap_or_default()
     }
 
     /// The copy of the process's memory. What was copied before the freeze is in it, and not here any more.

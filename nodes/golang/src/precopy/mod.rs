@@ -26,6 +26,8 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use rustc_hash::FxHashSet;
+
 use crate::bytes::u64_at;
 use crate::gather::stack_range;
 use crate::gatherer::{Gatherer, Round, in_rounds, joined, sorted, spare};
@@ -37,7 +39,7 @@ use crate::records::{GRecord, MRecord};
 use crate::runtime::Runtime;
 use crate::start::{lowest_saved, start};
 use crate::unwind::StackBytes;
-use crate::waits::{self, Waiting};
+use crate::waits::{self, Settled, Waiting};
 
 use known::Known;
 use outline::Outline;
@@ -85,6 +87,8 @@ pub struct Precopy<'a> {
     slots: Slots,
     /// What has to be read in the freeze to tell what these goroutines wait for, and room for it.
     waits: Vec<Round>,
+    /// What others wait for.
+    settled: Settled,
     /// Labels and bubbles of goroutines whose stacks are here. They set them themselves, so that those that have not run
     /// since have the same.
     labels: HashSet<(u64, u64)>,
@@ -123,6 +127,7 @@ impl<'a> Precopy<'a> {
             stacks,
             slots,
             waits: Vec::new(),
+            settled: Settled::default(),
             labels: HashSet::new(),
             spare: Vec::new(),
             checks: 0,
@@ -220,10 +225,15 @@ impl<'a> Precopy<'a> {
     pub fn look_up_waits(&mut self, runtime: &Runtime<'_>, memory: &dyn Memory, go_on: &dyn Fn() -> bool) {
         let waiting: Vec<Waiting<'_>> = self.standing(runtime, |_| true).map(|(_, s)| s.into()).collect();
         let mut gatherer = Gatherer::new(memory, go_on).at_most(WAITS_BYTES_MAX);
+        let settled = Settled::read(runtime, &mut gatherer, waiting.iter());
+        let waiting: Vec<Waiting<'_>> = waiting.into_iter().filter(|w| !settled.has(w.g.address)).collect();
+        let mut gatherer = Gatherer::new(memory, go_on).at_most(WAITS_BYTES_MAX);
         waits::read(runtime, &mut gatherer, &waiting);
         let mut ranges: Vec<Range> = gatherer.rounds.into_iter().flat_map(|round| round.ranges).collect();
         ranges.sort_unstable();
+        drop(waiting);
         self.waits = in_rounds(joined(ranges)).map(Round::new).collect();
+        self.settled = settled;
         for Round { ranges, whole, bytes } in &mut self.waits {
             // Only so that the pages are there to which it is read in the freeze.
             memory.read_many(ranges, bytes, whole);
@@ -249,6 +259,14 @@ impl<'a> Precopy<'a> {
     /// What [`Precopy::look_up_waits`] found, to be read again; once.
     pub(crate) fn take_waits(&mut self) -> Vec<Round> {
         if self.verified { std::mem::take(&mut self.waits) } else { Vec::new() }
+    }
+
+    /// What is known of what goroutines wait for whose stacks are unchanged; once.
+    pub(crate) fn take_settled(&mut self) -> Settled {
+        let mut settled = std::mem::take(&mut self.settled);
+        let unchanged: FxHashSet<u64> = self.reused().map(|(address, _)| address).collect();
+        settled.keep(|g| unchanged.contains(&g));
+        settled
     }
 
     /// What [`Precopy::make_room`] made; once.

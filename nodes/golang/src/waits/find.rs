@@ -16,7 +16,7 @@ use crate::waits::records::{
     readers,
 };
 use crate::waits::words::{Offsets, WINDOW_BYTES};
-use crate::waits::{Channel, Detail, Wait};
+use crate::waits::{Channel, Detail, Settled, Wait};
 
 /// Of one goroutine: a select has at most this many cases (runtime/select.go, `selectgo`).
 const CASES_MAX: usize = 1 << 16;
@@ -34,6 +34,7 @@ const UNREADABLE: &str = "the runtime's record of what it waits for is not reada
 pub(crate) struct Waits<'a> {
     runtime: &'a Runtime<'a>,
     image: &'a Image,
+    settled: Settled,
     /// Whether a `sudog` sends, by the queues of the channels that were looked at.
     queued: RefCell<FxHashMap<u64, bool>>,
     channels: RefCell<FxHashMap<u64, Option<Rc<Channel>>>>,
@@ -45,10 +46,11 @@ pub(crate) struct Waits<'a> {
 }
 
 impl<'a> Waits<'a> {
-    pub(crate) fn new(runtime: &'a Runtime<'a>, image: &'a Image) -> Self {
+    pub(crate) fn new(runtime: &'a Runtime<'a>, image: &'a Image, settled: Settled) -> Self {
         Waits {
             runtime,
             image,
+            settled,
             queued: RefCell::default(),
             channels: RefCell::default(),
             listed: RefCell::default(),
@@ -131,11 +133,10 @@ impl<'a> Waits<'a> {
     }
 
     fn channel_operation(&self, g: &GRecord, reason: &str) -> Found {
-        let kind = match reason {
-            _ if reason.starts_with("select") => Kind::Select,
-            _ if reason.starts_with("chan send") => Kind::ChannelSend,
-            _ => Kind::ChannelReceive,
-        };
+        if let Some(settled) = self.settled.of(g.address) {
+            return Ok(vec![settled]);
+        }
+        let kind = kind::single(reason).unwrap_or(Kind::Select);
         let mut waits = Vec::new();
         let (mut next, mut seen) = (g.waiting, 0);
         while next != 0 && seen < CASES_MAX {

@@ -1,5 +1,7 @@
 //! What kind of thing a goroutine waits for: by the reason that it was parked with, and by who has parked it.
 
+use crate::waits::records::MINOR_WITH_PAIRS;
+
 /// As the snapshot file names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -84,6 +86,24 @@ impl Queue {
             "sleep" => Queue::Sleep,
             _ => Queue::None,
         }
+    }
+}
+
+/// Of an operation on one channel.
+pub(super) fn single(reason: &str) -> Option<Kind> {
+    match plain(reason) {
+        "chan receive" => Some(Kind::ChannelReceive),
+        "chan send" => Some(Kind::ChannelSend),
+        _ => None,
+    }
+}
+
+/// Whether what it waits for can only be found on its stack.
+pub(crate) fn needs_stack(reason: &str, minor: u32) -> bool {
+    match Queue::of(reason) {
+        Queue::Poller => true,
+        Queue::Semaphore | Queue::Notified => minor < MINOR_WITH_PAIRS,
+        Queue::Channels | Queue::Sleep | Queue::None => false,
     }
 }
 

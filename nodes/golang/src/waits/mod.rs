@@ -9,12 +9,15 @@ mod find;
 mod kind;
 mod read;
 mod records;
+mod settled;
 mod words;
 
 pub use kind::Kind;
 
 pub(crate) use find::Waits;
+pub(crate) use kind::needs_stack;
 pub(crate) use read::{Waiting, read};
+pub(crate) use settled::Settled;
 pub(crate) use words::WINDOW_BYTES;
 
 /// One thing that a goroutine waits for.
