@@ -5,7 +5,9 @@
 
 use rusqlite::params;
 use stillframe_wire::batch::{Batch, Counts, ProcessHead};
-use stillframe_wire::facts::{Completeness, Frame, Function, Gap, GoStatement, Goroutine, ProbeTable, Stack};
+use stillframe_wire::facts::{
+    Completeness, Frame, Function, Gap, GoStatement, Goroutine, ProbeTable, Socket, Stack,
+};
 use stillframe_wire::limits::TABLE_TEXT_BYTES_MAX;
 
 use super::defect::{self, Defect};
@@ -32,6 +34,7 @@ enum Stage {
     Functions,
     GoStatements,
     Stacks,
+    Sockets,
     Goroutines,
     Types,
     ProbeTables,
@@ -55,6 +58,7 @@ pub(super) struct ProcessLoad {
     functions: Vec<KnownFunction>,
     go_statements: Vec<KnownGoStatement>,
     stack_ids: Vec<i64>,
+    last_fd: Option<u32>,
     table_text_bytes: usize,
     counts: Counts,
     values: ValueLoad,
@@ -112,6 +116,7 @@ impl ProcessLoad {
             functions: Vec::new(),
             go_statements: Vec::new(),
             stack_ids: Vec::new(),
+            last_fd: None,
             table_text_bytes: 0,
             counts: Counts::default(),
             values: ValueLoad::default(),
@@ -179,6 +184,7 @@ impl ProcessLoad {
             Batch::Functions(functions) => self.insert_functions(database, tables, functions),
             Batch::GoStatements(statements) => self.insert_go_statements(database, tables, statements),
             Batch::Stacks(stacks) => self.insert_stacks(database, tables, stacks),
+            Batch::Sockets(sockets) => self.insert_sockets(database, tables, sockets),
             Batch::Goroutines(goroutines) => self.insert_goroutines(database, tables, goroutines),
             Batch::Types(types) => self.keep_types(types),
             Batch::ProbeTables(probe_tables) => self.keep_probe_tables(tables, probe_tables),
@@ -347,6 +353,42 @@ impl ProcessLoad {
             is_standard_library: function.is_standard_library,
             file: self.file(frame.file)?,
         })
+    }
+
+    fn insert_sockets(
+        &mut self,
+        database: &Database,
+        tables: &mut Tables,
+        sockets: &[Socket],
+    ) -> Result<(), Refusal> {
+        let mut insert = database
+            .prepare("insert into sockets values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+        for socket in sockets {
+            defect::socket(socket, self.last_fd)?;
+            self.last_fd = Some(socket.fd);
+            tables.sockets += 1;
+            let row = params![
+                tables.sockets,
+                self.process_id,
+                socket.fd,
+                defect::socket_number(socket.inode)?,
+                defect::socket_number(socket.netns)?,
+                socket.family,
+                socket.protocol,
+                socket.local,
+                socket.remote,
+                socket.state,
+                socket.receive_queue_bytes,
+                socket.send_queue_bytes,
+                socket.peer_description,
+                socket.cookie.map(u64::cast_signed),
+                socket.peer_inode.map(defect::socket_number).transpose()?,
+                socket.translated_local,
+                socket.translated_remote,
+            ];
+            database.insert(&mut insert, row)?;
+        }
+        Ok(())
     }
 
     fn insert_goroutines(
@@ -532,6 +574,7 @@ impl Stage {
             Batch::Functions(_) => Stage::Functions,
             Batch::GoStatements(_) => Stage::GoStatements,
             Batch::Stacks(_) => Stage::Stacks,
+            Batch::Sockets(_) => Stage::Sockets,
             Batch::Goroutines(_) => Stage::Goroutines,
             Batch::Types(_) => Stage::Types,
             Batch::ProbeTables(_) => Stage::ProbeTables,
@@ -549,6 +592,7 @@ impl Stage {
             Stage::Functions => "functions",
             Stage::GoStatements => "go statements",
             Stage::Stacks => "stacks",
+            Stage::Sockets => "sockets",
             Stage::Goroutines => "goroutines",
             Stage::Types => "types",
             Stage::ProbeTables => "columns of probes",

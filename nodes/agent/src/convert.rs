@@ -107,6 +107,7 @@ pub(crate) fn process(
         goroutines: converted,
         types: values.types,
         probe_tables: values.tables,
+        sockets: Vec::new(),
         probe_rows: values.rows,
         gaps,
     }
