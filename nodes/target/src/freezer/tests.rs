@@ -9,6 +9,7 @@ use super::window::{DATA_BYTES, RANGES_MAX, Window};
 use crate::memory::LiveMemory;
 use crate::proc_files::{Stat, Status};
 use crate::process;
+use crate::sockets::Descriptors;
 use proptest::prelude::*;
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -59,7 +60,14 @@ fn converse(pid: u32) -> (Socket, Window, JoinHandle<()>) {
     let memory = LiveMemory::new(pid).unwrap();
     let held = Arc::new(Held::default());
     let reader = Reader::new(memory, window, Arc::clone(&held));
-    let conversation = Conversation { process, reader, held, peer: std::process::id() };
+    let conversation = Conversation {
+        process,
+        reader,
+        held,
+        peer: std::process::id(),
+        descriptors: Descriptors::default(),
+        shared: Arc::default(),
+    };
     let (ours, theirs) = Socket::pair().unwrap();
     let thread = std::thread::spawn(move || conversation.run(&theirs));
     (ours, Window::open(&file).unwrap(), thread)
