@@ -256,7 +256,7 @@ pub const ABOUT: &[About] = &[
             ("remote", "address and port of the other end; empty: it is not connected"),
             (
                 "state",
-                "established, syn sent, syn received, fin wait 1, fin wait 2, time wait, close, close wait, last ack, listen, closing; unix sockets: established, listen, close",
+                "established, syn sent, syn received, fin wait 1, fin wait 2, time wait, close, close wait, last ack, listen, closing; UDP and unix sockets: established, listen, unconnected",
             ),
             (
                 "receive_queue_bytes",
