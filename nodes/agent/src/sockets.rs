@@ -69,9 +69,7 @@ fn convert_one(socket: stillframe_target::sockets::Socket, netns: u64, owners: &
         Peer::Unknown => address(),
         Peer::Itself => None,
         Peer::Owner(at) => owner(at).cloned().or_else(address),
-        Peer::Accepting(at) => {
-            owner(at).map(|owner| format!("not accepted yet by {owner}")).or_else(address)
-        }
+        Peer::Accepting(at) => owner(at).map(|owner| format!("not accepted yet by {owner}")).or_else(address),
     };
     let (translated_local, translated_remote) = socket.translated.unzip();
     Socket {
@@ -142,7 +140,10 @@ mod tests {
             inode: 7,
             cookie: Some(1),
             kind: Kind::Tcp,
-            ends: Ends::Internet { local: local.parse().unwrap(), remote: remote.map(|r| r.parse().unwrap()) },
+            ends: Ends::Internet {
+                local: local.parse().unwrap(),
+                remote: remote.map(|r| r.parse().unwrap()),
+            },
             state: if remote.is_some() { State::CloseWait } else { State::Listen },
             receive_queue: Some(3),
             send_queue: None,
@@ -162,7 +163,11 @@ mod tests {
             entry: Entry {
                 kind: Kind::UnixDatagram,
                 state: State::Close,
-                ends: Ends::Unix { name: b"\0bus".to_vec(), peer_name: b"/run/a".to_vec(), peer_inode: Some(8) },
+                ends: Ends::Unix {
+                    name: b"\0bus".to_vec(),
+                    peer_name: b"/run/a".to_vec(),
+                    peer_inode: Some(8),
+                },
                 ..tcp("0.0.0.0:0", None, Peer::Unknown).entry
             },
             ..tcp("0.0.0.0:0", None, Peer::Unknown)
@@ -187,7 +192,10 @@ mod tests {
 
     #[test]
     fn who_is_at_the_other_end_is_named_without_secrets() {
-        assert_eq!(describe(&owner("redis-server", &["redis-server", "--requirepass", "x"])), "redis-server (pid 77)");
+        assert_eq!(
+            describe(&owner("redis-server", &["redis-server", "--requirepass", "x"])),
+            "redis-server (pid 77)"
+        );
         let title = "postgres: shop orders 127.0.0.1(40000) idle in transaction";
         assert_eq!(describe(&owner("postgres", &[title])), format!("{title} (pid 77)"));
         assert_eq!(describe(&owner("a", &["a: password=hunter2"])), "a: password=*** (pid 77)");
@@ -198,7 +206,8 @@ mod tests {
         let converted = convert(Ok(Sockets { sockets: sockets.to_vec(), owners, ..Sockets::default() }));
         let said: Vec<_> = converted.sockets.into_iter().map(|socket| socket.peer_description).collect();
         let some = |text: &str| Some(text.to_owned());
-        let expected = [some("b (pid 77)"), some("not accepted yet by b (pid 77)"), None, some("127.0.0.1:2")];
+        let expected =
+            [some("b (pid 77)"), some("not accepted yet by b (pid 77)"), None, some("127.0.0.1:2")];
         assert_eq!(said, expected);
     }
 
@@ -206,7 +215,11 @@ mod tests {
     fn what_is_missing_is_one_gap() {
         let found = Sockets { changed: 3, unknown: 2, problems: vec!["why".into()], ..Sockets::default() };
         let reason = convert(Ok(found)).gap.unwrap().reason;
-        assert!(reason.starts_with("3 descriptors") && reason.contains("; 2 sockets") && reason.ends_with("; why"));
+        assert!(
+            reason.starts_with("3 descriptors")
+                && reason.contains("; 2 sockets")
+                && reason.ends_with("; why")
+        );
         assert_eq!(convert(Err("denied".into())).gap.unwrap().reason, "denied");
     }
 }
