@@ -228,8 +228,8 @@ fn equal_addresses_of_two_namespaces_stay_apart_and_peers_have_names() {
     snapshot(&pids, &file);
     let found = rows(
         &file,
-        "select pid, netns, local, remote, peer_description from sockets \
-                             join processes using (process_id) where state = 'established'",
+        "select pid, netns, local, remote, peer_description from sockets s \
+                             join processes using (process_id) where s.state = 'established'",
     );
     let by_pid: HashMap<u64, &Value> = found.iter().map(|row| (row["pid"].as_u64().unwrap(), row)).collect();
     assert_eq!((found.len(), by_pid.len()), (4, 4), "{found:?}");
@@ -266,4 +266,37 @@ fn who_has_not_accepted_yet_is_named() {
     assert_eq!(description("waiting.db"), format!("not accepted yet by {this}"));
     let _accepted = listener.accept().unwrap();
     assert_eq!(description("accepted.db"), this);
+}
+
+/// Of a connection to an address that is translated, each end learns what the other one sees.
+#[test]
+fn translated_addresses_are_those_of_the_other_end() {
+    let program = Program::some("sockets").pop().expect("it is built");
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Command::new("unshare");
+    let rules = "add table ip nat; add chain ip nat out { type nat hook output priority -100; }; \
+                 add rule ip nat out tcp dport 7008 dnat to 127.0.0.1:7009";
+    let script = "ip link set lo up && nft \"$1\" && exec \"$0\"";
+    server.args(["--net", "sh", "-c", script]).arg(&program.path).arg(rules);
+    let server = Running::start(server.env("SOCKETS_LISTEN", "127.0.0.1:7009"), None);
+    let mut client = beside(server.pid(), &program.path);
+    let client = Running::start(client.env("SOCKETS_DIAL", "127.0.0.1:7008"), None);
+    let file = folder.path().join("s.db");
+    snapshot(&[server.pid(), client.pid()], &file);
+    let found = rows(
+        &file,
+        "select pid, local, remote, translated_local, translated_remote from sockets s \
+         join processes using (process_id) where s.state = 'established'",
+    );
+    let of =
+        |running: &Running| found.iter().find(|row| row["pid"] == running.pid()).expect("it is connected");
+    let (server, client) = (of(&server), of(&client));
+    assert_eq!((&client["remote"], &server["local"]), (&"127.0.0.1:7008".into(), &"127.0.0.1:7009".into()));
+    // What it has as its remote address is what the other end has as its local one, and so on.
+    for (one, other) in [(client, server), (server, client)] {
+        assert_eq!(
+            (&one["translated_local"], &one["translated_remote"]),
+            (&other["remote"], &other["local"])
+        );
+    }
 }
