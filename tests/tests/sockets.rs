@@ -10,7 +10,7 @@ use serde_json::Value;
 use stillframe_tests::captured::rows;
 use stillframe_tests::process_state::assert_free;
 use stillframe_tests::programs::{Program, Running};
-use stillframe_tests::stillframe::run;
+use stillframe_tests::stillframe::{binary, isolate, run, run_command};
 
 /// A program in a new network namespace that has a loopback device.
 fn in_namespace(program: &Program) -> Command {
@@ -298,5 +298,36 @@ fn translated_addresses_are_those_of_the_other_end() {
             (&one["translated_local"], &one["translated_remote"]),
             (&other["remote"], &other["local"])
         );
+    }
+}
+
+/// Without the right to enter the namespace it is read from outside, and the gap says what is missing.
+#[test]
+fn without_the_right_to_enter_a_namespace_its_tables_are_read() {
+    let program = Program::some("sockets").pop().expect("it is built");
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(in_namespace(&program).env("SOCKETS_FOLDER", folder.path()), None);
+    let pid = running.pid();
+    let file = folder.path().join("s.db");
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set=-sys_admin", "--inh-caps=-sys_admin", "--"]).arg(binary());
+    isolate(&mut command).args(["snapshot", "--max-pause", "5s", "--pid", &pid.to_string(), "-o"]).arg(&file);
+    let ran = run_command(&mut command);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_free(pid, "after the capture");
+    let gap = names(&file, "select reason as x from gaps where what = 'sockets'").concat();
+    assert!(gap.contains("without peers") && gap.contains("grant CAP_SYS_ADMIN"), "{gap}");
+    let told: BTreeMap<u64, Told> = kernel(pid);
+    let query = "select fd, inode, local, remote, state, receive_queue_bytes, cookie, peer_inode, family from sockets";
+    let found = rows(&file, query);
+    assert_eq!(found.len(), told.len());
+    for row in found {
+        let told = &told[&row["fd"].as_u64().expect("it has a descriptor")];
+        assert!(row["cookie"].is_null() && row["peer_inode"].is_null(), "{row}");
+        let texts = [&row["local"], &row["remote"], &row["state"]].map(|value| value.as_str().unwrap());
+        assert_eq!(texts, [&told.local, &told.remote, &told.state].map(String::as_str), "{row}");
+        assert_eq!(row["inode"], told.inode);
+        let receive = row["receive_queue_bytes"].as_u64();
+        assert_eq!(receive, (row["family"] != "unix").then_some(told.receive), "{row}");
     }
 }

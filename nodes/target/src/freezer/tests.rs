@@ -273,6 +273,8 @@ fn command() -> impl Strategy<Value = TargetCommand> {
         (500_000u64..20_000_000).prop_map(|budget_ns| TargetCommand::Freeze { budget_ns }),
         any::<u64>().prop_map(|budget_ns| TargetCommand::Freeze { budget_ns }),
         Just(TargetCommand::Resume),
+        Just(TargetCommand::Descriptors),
+        Just(TargetCommand::Sockets),
     ]
 }
 
@@ -296,7 +298,14 @@ proptest! {
                 | (TargetCommand::Fate, Ok(TargetReply::Fate(_)))
                 | (TargetCommand::Read { .. }, Ok(TargetReply::Read(_)))
                 | (TargetCommand::Freeze { .. }, Ok(TargetReply::Frozen(_)))
-                | (TargetCommand::Resume, Ok(TargetReply::Resumed(_))) => {}
+                | (TargetCommand::Resume, Ok(TargetReply::Resumed(_)))
+                | (TargetCommand::Descriptors, Ok(TargetReply::Descriptors(Ok(())))) => {}
+                (TargetCommand::Sockets, Ok(TargetReply::Sockets(Ok(record)))) => {
+                    if record.files > 0 {
+                        let part = socket.receive(FRAME_BYTES_MAX);
+                        prop_assert!(matches!(part, Ok((TargetReply::SocketsPart(_), _))));
+                    }
+                }
                 (_, Ok(other)) => prop_assert!(false, "{command:?}: {other:?}"),
             }
         }
