@@ -75,7 +75,15 @@ pub(crate) fn gather(
     let host_tracking =
         shared.host_tracking.get(asked, || Tracking::of(pid, true, Instant::now() + HOST_MAX));
     found.translate(&[Some(&*host_tracking), all.tracking.as_ref()]);
-    let others = all.other_ends(&mut found.sockets);
+    let mut others = all.other_ends(&mut found.sockets);
+    // Nobody need be looked for who has both ends.
+    others.retain(|other| {
+        let is_own = inodes.contains(&other.inode);
+        if is_own {
+            found.sockets[other.socket].peer = Peer::Itself;
+        }
+        !is_own
+    });
     if !others.is_empty() {
         let owners = shared.owners.get(asked, || Owners::look(Instant::now() + HOST_MAX));
         found.problems.extend(owners.problem.clone());
