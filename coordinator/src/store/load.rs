@@ -5,9 +5,7 @@
 
 use rusqlite::params;
 use stillframe_wire::batch::{Batch, Counts, ProcessHead};
-use stillframe_wire::facts::{
-    Completeness, Frame, Function, Gap, GoStatement, Goroutine, ProbeTable, Socket, Stack,
-};
+use stillframe_wire::facts::{Completeness, Frame, Function, Gap, GoStatement, Goroutine, ProbeTable, Stack};
 use stillframe_wire::limits::TABLE_TEXT_BYTES_MAX;
 
 use super::defect::{self, Defect};
