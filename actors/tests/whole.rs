@@ -81,6 +81,7 @@ fn facts(pid: u32, goroutines: u64, probes: &str) -> ProcessFacts {
         functions: Vec::new(),
         stacks: Vec::new(),
         go_statements: Vec::new(),
+        sockets: Vec::new(),
         goroutines: (1..=goroutines).map(goroutine).collect(),
         types: Vec::new(),
         probe_tables: vec![ProbeTable { probe: "p".into(), columns: vec!["probes".into()] }],

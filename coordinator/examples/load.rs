@@ -50,6 +50,7 @@ fn streamed(pid: u32, goroutines: u64, stacks: u32) -> impl Iterator<Item = Batc
         functions: facts.functions.len() as u64,
         go_statements: facts.go_statements.len() as u64,
         stacks: facts.stacks.len() as u64,
+        sockets: facts.sockets.len() as u64,
         goroutines,
         types: 1,
         probe_tables: 1,

@@ -66,6 +66,7 @@ pub fn process() -> ProcessFacts {
             function_offset: 0x2a,
             shown: true,
         }],
+        sockets: Vec::new(),
         goroutines: vec![Goroutine {
             goid: 7,
             status: "waiting".into(),

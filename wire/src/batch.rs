@@ -1,14 +1,14 @@
 //! A result in pieces: what follows [`crate::message::StreamHead`] on a data stream.
 //!
 //! The order is: one [`Batch::Process`], then the tables, each item before what names it by index (files, functions, go
-//! statements, stacks, goroutines, types, probe tables, probe rows, gaps), then one [`Batch::Done`]. A table may come in any
+//! statements, stacks, sockets, goroutines, types, probe tables, probe rows, gaps), then one [`Batch::Done`]. A table may come in any
 //! number of batches.
 
 use bincode::{Decode, Encode};
 
 use crate::facts::{
     Completeness, EnvironmentFits, Function, Gap, GoStatement, Goroutine, PauseWindow, ProbeRow, ProbeTable,
-    ProcessFacts, Stack,
+    ProcessFacts, Socket, Stack,
 };
 use crate::limits::BATCH_BYTES_TARGET;
 
@@ -20,6 +20,7 @@ pub enum Batch {
     Functions(Vec<Function>),
     GoStatements(Vec<GoStatement>),
     Stacks(Vec<Stack>),
+    Sockets(Vec<Socket>),
     Goroutines(Vec<Goroutine>),
     Types(Vec<String>),
     ProbeTables(Vec<ProbeTable>),
@@ -36,6 +37,7 @@ pub struct Counts {
     pub functions: u64,
     pub go_statements: u64,
     pub stacks: u64,
+    pub sockets: u64,
     pub goroutines: u64,
     pub types: u64,
     pub probe_tables: u64,
@@ -72,6 +74,7 @@ impl Counts {
             Batch::Functions(items) => self.functions += items.len() as u64,
             Batch::GoStatements(items) => self.go_statements += items.len() as u64,
             Batch::Stacks(items) => self.stacks += items.len() as u64,
+            Batch::Sockets(items) => self.sockets += items.len() as u64,
             Batch::Goroutines(items) => self.goroutines += items.len() as u64,
             Batch::Types(items) => self.types += items.len() as u64,
             Batch::ProbeTables(items) => self.probe_tables += items.len() as u64,
@@ -106,6 +109,7 @@ pub fn batches(facts: ProcessFacts) -> impl Iterator<Item = Batch> {
         functions: facts.functions.len() as u64,
         go_statements: facts.go_statements.len() as u64,
         stacks: facts.stacks.len() as u64,
+        sockets: facts.sockets.len() as u64,
         goroutines: facts.goroutines.len() as u64,
         types: facts.types.len() as u64,
         probe_tables: facts.probe_tables.len() as u64,
@@ -117,12 +121,22 @@ pub fn batches(facts: ProcessFacts) -> impl Iterator<Item = Batch> {
         .chain(chunks(facts.functions, |f| f.name.len() + f.package.len() + 16).map(Batch::Functions))
         .chain(chunks(facts.go_statements, |_| 16).map(Batch::GoStatements))
         .chain(chunks(facts.stacks, |s| 16 * s.frames.len() + s.stop_reason.len() + 8).map(Batch::Stacks))
+        .chain(chunks(facts.sockets, socket_bytes).map(Batch::Sockets))
         .chain(chunks(facts.goroutines, goroutine_bytes).map(Batch::Goroutines))
         .chain(chunks(facts.types, |t| t.len() + 4).map(Batch::Types))
         .chain(chunks(facts.probe_tables, probe_table_bytes).map(Batch::ProbeTables))
         .chain(chunks(facts.probe_rows, probe_row_bytes).map(Batch::ProbeRows))
         .chain(chunks(facts.gaps, |g| g.what.len() + g.reason.len() + 12).map(Batch::Gaps))
         .chain(std::iter::once(Batch::Done(counts)))
+}
+
+/// About as many as its encoding has.
+fn socket_bytes(socket: &Socket) -> usize {
+    let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let translated = optional(&socket.translated_local) + optional(&socket.translated_remote);
+    let addresses = socket.local.len() + socket.remote.len() + translated;
+    let words = socket.family.len() + socket.protocol.len() + socket.state.len();
+    80 + addresses + words + optional(&socket.peer_description)
 }
 
 /// About as many as its encoding has.

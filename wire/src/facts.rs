@@ -29,6 +29,9 @@ pub struct HostFacts {
     /// As Go names it: `amd64`, `arm64`.
     pub arch: String,
     pub node_version: String,
+    /// Of the running kernel (`/proc/sys/kernel/random/boot_id`): numbers of namespaces, and of sockets in them, mean
+    /// something within one of these only. Empty: not known.
+    pub boot_id: String,
 }
 
 /// Whether everything that was asked for is there.
@@ -89,6 +92,8 @@ pub struct ProcessFacts {
     pub functions: Vec<Function>,
     pub stacks: Vec<Stack>,
     pub go_statements: Vec<GoStatement>,
+    /// By descriptor, each once.
+    pub sockets: Vec<Socket>,
     pub goroutines: Vec<Goroutine>,
     /// Names of Go types, of values that were captured.
     pub types: Vec<String>,
@@ -217,6 +222,39 @@ impl SinceSource {
             SinceSource::WatchedAndCopied => "watched; this snapshot's copy before the stop",
         }
     }
+}
+
+/// A socket that one of the process's descriptors named before the stop and after it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Socket {
+    pub fd: u32,
+    pub inode: u64,
+    /// Inode of its network namespace.
+    pub netns: u64,
+    /// As SO_COOKIE gives it: the kernel gives each once. `None`: not known.
+    pub cookie: Option<u64>,
+    /// `ipv4`, `ipv6`, `unix`. Of a TCP or UDP socket what its addresses are: an IPv6 socket that speaks IPv4 is `ipv4`.
+    pub family: String,
+    /// `tcp`, `udp`; of a unix socket `stream`, `datagram`, `seqpacket`.
+    pub protocol: String,
+    /// `127.0.0.1:80`, `[::1]:80`; of a unix socket its path, `@name`, or nothing.
+    pub local: String,
+    /// Empty: there is none.
+    pub remote: String,
+    /// `established`, `listen`, `close wait`.
+    pub state: String,
+    /// Bytes that have come and were not read; of one that listens: connections that were not accepted.
+    pub receive_queue_bytes: Option<u32>,
+    /// Bytes that were sent and not acknowledged; of one that listens: how many may wait.
+    pub send_queue_bytes: Option<u32>,
+    /// Of a unix socket: the one that it is connected to.
+    pub peer_inode: Option<u64>,
+    /// What the other end of the connection has as its remote address, where this host translates addresses.
+    pub translated_local: Option<String>,
+    /// What the other end has as its local address.
+    pub translated_remote: Option<String>,
+    /// A process at the other end that this host can see, or its address.
+    pub peer_description: Option<String>,
 }
 
 /// One thing that a goroutine waits for.

@@ -79,6 +79,12 @@ pub const FACT_TEXT_BYTES_MAX: usize = 64 << 10;
 /// Bytes of all of a goroutine's texts together: its header, its arguments, its labels, what it waits for.
 pub const GOROUTINE_TEXT_BYTES_MAX: usize = 2 << 20;
 
+/// Sockets of one process: as many as it may have descriptors (proc_sys_fs(5), `nr_open`).
+pub const SOCKETS_PER_PROCESS_MAX: u64 = 1 << 20;
+
+/// Bytes of each text of a socket. A unix socket's path has 108 (unix(7)).
+pub const SOCKET_TEXT_BYTES_MAX: usize = 4_096;
+
 /// Things that one goroutine waits for: cases of a select. A node leaves out those above that, and says so in a gap.
 pub const WAITS_PER_GOROUTINE_MAX: usize = 1_024;
 

@@ -104,6 +104,7 @@ fn to_coordinator() {
         kernel: "6.12.0".into(),
         arch: "amd64".into(),
         node_version: "0.1.0".into(),
+        boot_id: "b007".into(),
     };
     let hello = Hello {
         version: 1,
@@ -201,6 +202,23 @@ fn batch() {
             source: SinceSource::Ids,
         }),
     };
+    let socket = Socket {
+        fd: 9,
+        inode: 1 << 33,
+        netns: 4_026_531_840,
+        cookie: Some(70_000),
+        family: "ipv4".into(),
+        protocol: "tcp".into(),
+        local: "127.0.0.1:80".into(),
+        remote: "127.0.0.1:40000".into(),
+        state: "established".into(),
+        receive_queue_bytes: Some(300),
+        send_queue_bytes: None,
+        peer_inode: None,
+        translated_local: Some("10.0.0.1:80".into()),
+        translated_remote: None,
+        peer_description: Some("psql".into()),
+    };
     let cell = |value| Cell { type_id: Some(0), value, address: Some(0xc0_0001_2345), gap: None };
     let probe_row = ProbeRow {
         table: 0,
@@ -243,6 +261,7 @@ fn batch() {
         }],
         stacks: vec![Stack { frames: vec![frame], stop_reason: "complete".into() }],
         go_statements: vec![GoStatement { function: 0, file: 0, line: 21, function_offset: 42, shown: true }],
+        sockets: vec![socket],
         goroutines: vec![goroutine],
         types: vec!["*main.Request".into()],
         probe_tables: vec![ProbeTable {
@@ -260,6 +279,7 @@ fn batch() {
             functions: 1,
             go_statements: 1,
             stacks: 1,
+            sockets: 1,
             goroutines: 1,
             types: 1,
             probe_tables: 1,
@@ -272,6 +292,7 @@ fn batch() {
         functions: 2,
         go_statements: 300,
         stacks: 70_000,
+        sockets: 3,
         goroutines: 1 << 33,
         types: 7,
         probe_tables: 8,
@@ -285,6 +306,7 @@ fn batch() {
         Batch::Functions(_) => "Functions",
         Batch::GoStatements(_) => "GoStatements",
         Batch::Stacks(_) => "Stacks",
+        Batch::Sockets(_) => "Sockets",
         Batch::Goroutines(_) => "Goroutines",
         Batch::Types(_) => "Types",
         Batch::ProbeTables(_) => "ProbeTables",

@@ -66,6 +66,7 @@ fn reassemble(all: impl IntoIterator<Item = Batch>) -> ProcessFacts {
         functions: Vec::new(),
         stacks: Vec::new(),
         go_statements: Vec::new(),
+        sockets: Vec::new(),
         goroutines: Vec::new(),
         types: Vec::new(),
         probe_tables: Vec::new(),
@@ -80,6 +81,7 @@ fn reassemble(all: impl IntoIterator<Item = Batch>) -> ProcessFacts {
             Batch::Functions(items) => facts.functions.extend(items),
             Batch::GoStatements(items) => facts.go_statements.extend(items),
             Batch::Stacks(items) => facts.stacks.extend(items),
+            Batch::Sockets(items) => facts.sockets.extend(items),
             Batch::Goroutines(items) => facts.goroutines.extend(items),
             Batch::Types(items) => facts.types.extend(items),
             Batch::ProbeTables(items) => facts.probe_tables.extend(items),
@@ -115,6 +117,7 @@ proptest! {
         let mut facts = facts;
         // So many that a table has several batches.
         facts.goroutines = facts.goroutines.iter().cycle().take(facts.goroutines.len() * times).cloned().collect();
+        facts.sockets = facts.sockets.iter().cycle().take(facts.sockets.len() * times).cloned().collect();
         facts.probe_rows = facts.probe_rows.iter().cycle().take(facts.probe_rows.len() * times).cloned().collect();
         let mut received = Vec::new();
         for batch in batches(facts.clone()) {
@@ -211,6 +214,24 @@ fn largest() -> ProcessFacts {
         blocked: Some(longest),
         born: Some(longest),
     };
+    let address = || text(SOCKET_TEXT_BYTES_MAX);
+    let socket = Socket {
+        fd: u32::MAX,
+        inode: u64::MAX,
+        netns: u64::MAX,
+        cookie: Some(u64::MAX),
+        family: address(),
+        protocol: address(),
+        local: address(),
+        remote: address(),
+        state: address(),
+        receive_queue_bytes: Some(u32::MAX),
+        send_queue_bytes: Some(u32::MAX),
+        peer_inode: Some(u64::MAX),
+        translated_local: Some(address()),
+        translated_remote: Some(address()),
+        peer_description: Some(address()),
+    };
     let name = || text(NAME_BYTES_MAX);
     let probe_table = ProbeTable {
         probe: text(PROBE_NAME_BYTES_MAX),
@@ -249,6 +270,7 @@ fn largest() -> ProcessFacts {
         }],
         stacks: vec![Stack { frames: vec![frame; FRAMES_PER_STACK_MAX], stop_reason: fact() }; 3],
         go_statements: Vec::new(),
+        sockets: vec![socket; 3],
         goroutines: vec![goroutine; 3],
         types: vec![name()],
         probe_tables: vec![probe_table; 3],
@@ -298,7 +320,7 @@ const CHILD: &str = "STILLFRAME_WIRE_HOSTILE_CHILD";
 /// Bodies that claim long lists wherever a list can stand, whole frames long: filled with what makes most items of few bytes.
 fn hostile_bodies() -> Vec<Vec<u8>> {
     let mut bodies = Vec::new();
-    for variant in 0..11u8 {
+    for variant in 0..12u8 {
         for claimed in [1u64 << 20, 1 << 32, u64::MAX >> 1, u64::MAX] {
             for fill in [0u8, 1] {
                 let mut body = vec![variant, 253];

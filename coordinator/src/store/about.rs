@@ -61,6 +61,10 @@ pub const ABOUT: &[About] = &[
             ("clock_error_ns", "bound of the offset's error; NULL: the host is lost"),
             ("state", "complete, partial, lost"),
             ("reason", "why it is not complete"),
+            (
+                "boot_id",
+                "of its running kernel: hosts with the same one share it, and with it the numbers in sockets.netns and sockets.inode; NULL: not known",
+            ),
         ],
         example: "select hostname, kernel, arch, state, reason from hosts",
     },
@@ -226,10 +230,55 @@ pub const ABOUT: &[About] = &[
             ),
             (
                 "detail",
-                "JSON: length and capacity of a channel, direction of a select's case; state of a lock; fd and deadline_unix_ns of a file; until_unix_ns of a sleep; name, number and arguments of a system call; Go's reason for all others; NULL: not known",
+                "JSON: length and capacity of a channel, direction of a select's case; state of a lock; fd and deadline_unix_ns of a socket or file, and what file it is if it is no socket; until_unix_ns of a sleep; name, number and arguments of a system call; Go's reason for all others; NULL: not known",
             ),
         ],
         example: "select w.kind, hex(w.address) as address, count(*) as waiters, max(w.detail) as detail from waits w where w.kind in ('mutex', 'rwmutex read', 'rwmutex write') group by w.kind, w.address order by waiters desc limit 20",
+    },
+    About {
+        name: "sockets",
+        question: "Which sockets does each process have, to whom, and what lies in their queues?",
+        columns: &[
+            ("socket_id", "key"),
+            ("process_id", "its process"),
+            (
+                "fd",
+                "its descriptor, which it had before the stop and after it; waits.detail of kinds net * has the same number",
+            ),
+            ("inode", "its number, as in /proc/PID/fd; equal for all descriptors of one socket"),
+            ("netns", "inode of its network namespace"),
+            (
+                "family",
+                "ipv4, ipv6, unix; of TCP and UDP what its addresses are: an IPv6 socket that speaks IPv4 is ipv4",
+            ),
+            ("protocol", "tcp, udp; of unix sockets stream, datagram, seqpacket"),
+            ("local", "its address and port; of unix sockets its path, @name, or empty: none"),
+            ("remote", "address and port of the other end; empty: it is not connected"),
+            (
+                "state",
+                "established, syn sent, syn received, fin wait 1, fin wait 2, time wait, close, close wait, last ack, listen, closing; UDP and unix sockets: established, listen, unconnected",
+            ),
+            (
+                "receive_queue_bytes",
+                "bytes that have come and were not read, just after the stop; of one that listens: connections that were not accepted yet; NULL: not known",
+            ),
+            (
+                "send_queue_bytes",
+                "bytes that were sent and not acknowledged; of one that listens: how many may wait; NULL: not known",
+            ),
+            (
+                "peer_description",
+                "the other end, if it is no captured process: a process that its host can see, or its address; NULL: there is none, or it is captured",
+            ),
+            ("cookie", "the kernel's number for it, which it never gives again (SO_COOKIE); NULL: not known"),
+            ("peer_inode", "of unix sockets: inode of the socket at the other end; NULL: none, or not known"),
+            (
+                "translated_local",
+                "what the other end has as its remote address, where this host translates addresses; NULL: it does not",
+            ),
+            ("translated_remote", "what the other end has as its local address, likewise"),
+        ],
+        example: "select p.program, s.protocol, s.state, s.remote, s.peer_description, count(*) as sockets, sum(s.receive_queue_bytes) as unread from sockets s join processes p using (process_id) group by 1, 2, 3, 4, 5 order by sockets desc limit 20",
     },
     About {
         name: "goroutine_values",

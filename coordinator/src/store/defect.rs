@@ -2,14 +2,14 @@
 
 use stillframe_wire::batch::{Counts, ProcessHead};
 use stillframe_wire::facts::{
-    Cell, CellValue, EnvironmentFits, Function, Gap, Goroutine, ProbeRow, ProbeTable, Stack,
+    Cell, CellValue, EnvironmentFits, Function, Gap, Goroutine, ProbeRow, ProbeTable, Socket, Stack,
 };
 use stillframe_wire::limits::{
     CELL_VALUE_BYTES_MAX, COLUMN_NAME_BYTES_MAX, ENVIRONMENT_RULES_MAX, FACT_TEXT_BYTES_MAX,
     FRAMES_PER_STACK_MAX, GOROUTINE_TEXT_BYTES_MAX, GOROUTINES_PER_PROCESS_MAX, NAME_BYTES_MAX,
     PROBE_COLUMNS_MAX, PROBE_NAME_BYTES_MAX, PROBE_ROW_TEXT_BYTES_MAX, PROBE_ROWS_PER_PROCESS_MAX,
-    PROBE_TABLES_PER_PROCESS_MAX, PROBE_TEXT_BYTES_PER_PROCESS_MAX, STACKS_PER_PROCESS_MAX, TABLE_ITEMS_MAX,
-    WAITS_PER_GOROUTINE_MAX,
+    PROBE_TABLES_PER_PROCESS_MAX, PROBE_TEXT_BYTES_PER_PROCESS_MAX, SOCKET_TEXT_BYTES_MAX,
+    SOCKETS_PER_PROCESS_MAX, STACKS_PER_PROCESS_MAX, TABLE_ITEMS_MAX, WAITS_PER_GOROUTINE_MAX,
 };
 
 use super::cells::is_json;
@@ -90,6 +90,24 @@ pub(super) fn stack(stack: &Stack) -> Result<(), Defect> {
     at_most("frames on a stack", stack.frames.len() as u64, FRAMES_PER_STACK_MAX as u64)
 }
 
+/// A process has each descriptor once, and they come in their order.
+pub(super) fn socket(socket: &Socket, last_fd: Option<u32>) -> Result<(), Defect> {
+    if last_fd.is_some_and(|last| socket.fd <= last) {
+        return Err(Defect::Twice { what: "a socket's descriptor" });
+    }
+    let texts = [&socket.family, &socket.protocol, &socket.local, &socket.remote, &socket.state];
+    let optional = [&socket.translated_local, &socket.translated_remote, &socket.peer_description];
+    texts
+        .into_iter()
+        .chain(optional.into_iter().flatten())
+        .try_for_each(|text| within("a socket's text", text.len(), SOCKET_TEXT_BYTES_MAX))
+}
+
+/// SQLite's integers are signed; the kernel's inode numbers do not get there.
+pub(super) fn socket_number(number: u64) -> Result<i64, Defect> {
+    i64::try_from(number).map_err(|_| Defect::Number { what: "a socket's inode", value: number.into() })
+}
+
 pub(super) fn goroutine(goroutine: &Goroutine) -> Result<(), Defect> {
     within("a status", goroutine.status.len(), FACT_TEXT_BYTES_MAX)?;
     within("a wait reason", goroutine.wait_reason.as_ref().map_or(0, String::len), FACT_TEXT_BYTES_MAX)?;
@@ -168,6 +186,7 @@ pub(super) fn counts(counts: &Counts) -> Result<(), Defect> {
     at_most("functions", counts.functions, TABLE_ITEMS_MAX)?;
     at_most("go statements", counts.go_statements, TABLE_ITEMS_MAX)?;
     at_most("stacks", counts.stacks, STACKS_PER_PROCESS_MAX)?;
+    at_most("sockets", counts.sockets, SOCKETS_PER_PROCESS_MAX)?;
     at_most("goroutines", counts.goroutines, GOROUTINES_PER_PROCESS_MAX)?;
     at_most("types", counts.types, TABLE_ITEMS_MAX)?;
     at_most("lists of columns", counts.probe_tables, PROBE_TABLES_PER_PROCESS_MAX)?;
@@ -182,6 +201,7 @@ pub(super) fn agree(said: &Counts, came: &Counts) -> Result<(), Defect> {
         ("functions", said.functions, came.functions),
         ("go statements", said.go_statements, came.go_statements),
         ("stacks", said.stacks, came.stacks),
+        ("sockets", said.sockets, came.sockets),
         ("goroutines", said.goroutines, came.goroutines),
         ("types", said.types, came.types),
         ("lists of columns", said.probe_tables, came.probe_tables),

@@ -14,6 +14,7 @@ use super::interner::Interned;
 use super::order::{HostKey, ProcessSummary, WriteError};
 use super::rows::{NamedFrame, labels_json, stack_text, user_function_id};
 use super::sets;
+use super::sockets::SocketLoad;
 use super::tables::{Tables, Watermark};
 use super::values::{Goroutines, ValueLoad};
 use crate::traceback::function_name_for_print;
@@ -32,6 +33,7 @@ enum Stage {
     Functions,
     GoStatements,
     Stacks,
+    Sockets,
     Goroutines,
     Types,
     ProbeTables,
@@ -55,6 +57,7 @@ pub(super) struct ProcessLoad {
     functions: Vec<KnownFunction>,
     go_statements: Vec<KnownGoStatement>,
     stack_ids: Vec<i64>,
+    sockets: SocketLoad,
     table_text_bytes: usize,
     counts: Counts,
     values: ValueLoad,
@@ -112,6 +115,7 @@ impl ProcessLoad {
             functions: Vec::new(),
             go_statements: Vec::new(),
             stack_ids: Vec::new(),
+            sockets: SocketLoad::default(),
             table_text_bytes: 0,
             counts: Counts::default(),
             values: ValueLoad::default(),
@@ -179,6 +183,7 @@ impl ProcessLoad {
             Batch::Functions(functions) => self.insert_functions(database, tables, functions),
             Batch::GoStatements(statements) => self.insert_go_statements(database, tables, statements),
             Batch::Stacks(stacks) => self.insert_stacks(database, tables, stacks),
+            Batch::Sockets(sockets) => self.sockets.insert(database, tables, self.process_id, sockets),
             Batch::Goroutines(goroutines) => self.insert_goroutines(database, tables, goroutines),
             Batch::Types(types) => self.keep_types(types),
             Batch::ProbeTables(probe_tables) => self.keep_probe_tables(tables, probe_tables),
@@ -532,6 +537,7 @@ impl Stage {
             Batch::Functions(_) => Stage::Functions,
             Batch::GoStatements(_) => Stage::GoStatements,
             Batch::Stacks(_) => Stage::Stacks,
+            Batch::Sockets(_) => Stage::Sockets,
             Batch::Goroutines(_) => Stage::Goroutines,
             Batch::Types(_) => Stage::Types,
             Batch::ProbeTables(_) => Stage::ProbeTables,
@@ -549,6 +555,7 @@ impl Stage {
             Stage::Functions => "functions",
             Stage::GoStatements => "go statements",
             Stage::Stacks => "stacks",
+            Stage::Sockets => "sockets",
             Stage::Goroutines => "goroutines",
             Stage::Types => "types",
             Stage::ProbeTables => "columns of probes",

@@ -24,7 +24,8 @@ create table hosts (
     clock_offset_ns integer,
     clock_error_ns  integer,
     state           text not null,
-    reason          text
+    reason          text,
+    boot_id         text
 );
 
 create table processes (
@@ -134,6 +135,26 @@ create table waits (
     detail       text,
     primary key (goroutine_id, ordinal)
 ) without rowid;
+
+create table sockets (
+    socket_id           integer primary key,
+    process_id          integer not null references processes,
+    fd                  integer not null,
+    inode               integer not null,
+    netns               integer not null,
+    family              text not null,
+    protocol            text not null,
+    local               text not null,
+    remote              text not null,
+    state               text not null,
+    receive_queue_bytes integer,
+    send_queue_bytes    integer,
+    peer_description    text,
+    cookie              integer,
+    peer_inode          integer,
+    translated_local    text,
+    translated_remote   text
+);
 
 create table goroutine_values (
     goroutine_id integer not null references goroutines,

@@ -14,6 +14,7 @@ pub(super) struct Tables {
     pub(super) stacks: Interner,
     /// The id of a group is that of its first stack.
     pub(super) groups: Interner,
+    pub(super) sockets: i64,
     pub(super) goroutines: i64,
     pub(super) gaps: i64,
     pub(super) probes: Probes,
@@ -25,6 +26,7 @@ pub(super) struct Watermark {
     functions: i64,
     go_statements: i64,
     stacks: i64,
+    sockets: i64,
     pub(super) goroutines: i64,
     gaps: i64,
 }
@@ -35,6 +37,7 @@ impl Tables {
             functions: self.functions.len() as i64,
             go_statements: self.go_statements.len() as i64,
             stacks: self.stacks.len() as i64,
+            sockets: self.sockets,
             goroutines: self.goroutines,
             gaps: self.gaps,
         }
@@ -47,6 +50,7 @@ impl Tables {
             ("delete from gaps where gap_id > ?", mark.gaps),
             ("delete from waits where goroutine_id > ?", mark.goroutines),
             ("delete from goroutines where goroutine_id > ?", mark.goroutines),
+            ("delete from sockets where socket_id > ?", mark.sockets),
             ("delete from stack_frames where stack_id > ?", mark.stacks),
             ("delete from stacks where stack_id > ?", mark.stacks),
             ("delete from go_statements where go_statement_id > ?", mark.go_statements),
@@ -58,7 +62,7 @@ impl Tables {
         self.go_statements.cut(mark.go_statements);
         self.stacks.cut(mark.stacks);
         self.groups.cut(mark.stacks);
-        (self.goroutines, self.gaps) = (mark.goroutines, mark.gaps);
+        (self.sockets, self.goroutines, self.gaps) = (mark.sockets, mark.goroutines, mark.gaps);
         Ok(())
     }
 }

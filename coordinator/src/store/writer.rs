@@ -102,11 +102,12 @@ impl SnapshotWriter {
     pub fn host(&mut self, facts: &HostFacts, clock: ClockBound) -> Result<HostKey, WriteError> {
         self.check_idle("a host")?;
         let key = HostKey(self.hosts.len() as i64 + 1);
-        let HostFacts { hostname, kernel, arch, node_version } = facts;
+        let HostFacts { hostname, kernel, arch, node_version, boot_id } = facts;
+        let boot_id = (!boot_id.is_empty()).then_some(boot_id);
         let (offset_ns, error_ns) = (clock.offset_ns, clock.error_ns);
         let inserted = self.database.execute(
-            "insert into hosts values (?, ?, ?, ?, ?, ?, ?, 'complete', null)",
-            params![key.0, hostname, kernel, arch, node_version, offset_ns, error_ns],
+            "insert into hosts values (?, ?, ?, ?, ?, ?, ?, 'complete', null, ?)",
+            params![key.0, hostname, kernel, arch, node_version, offset_ns, error_ns, boot_id],
         );
         self.guard(inserted)?;
         self.hosts.push(Host::new(hostname, clock));

@@ -8,6 +8,7 @@ pub fn host() -> HostFacts {
         kernel: "6.12.0".into(),
         arch: "amd64".into(),
         node_version: "0.1.0".into(),
+        boot_id: "b007".into(),
     }
 }
 
@@ -100,6 +101,7 @@ pub fn process(pid: u32, goroutines: u64, stacks: u32) -> ProcessFacts {
             function_offset: 0x2a,
             shown: true,
         }],
+        sockets: vec![socket(7, pid), socket(9, pid)],
         goroutines: (0..goroutines).map(|index| goroutine(pid, index, goroutines, stacks)).collect(),
         types: Vec::new(),
         probe_tables: Vec::new(),
@@ -112,6 +114,26 @@ pub fn process(pid: u32, goroutines: u64, stacks: u32) -> ProcessFacts {
 }
 
 /// One goroutine of [`process`]: number `index` of `goroutines`.
+pub fn socket(fd: u32, pid: u32) -> Socket {
+    Socket {
+        fd,
+        inode: u64::from(fd) << 32 | u64::from(pid),
+        netns: 4_026_531_840,
+        cookie: Some(u64::from(pid) << 8 | u64::from(fd)),
+        family: "ipv4".into(),
+        protocol: "tcp".into(),
+        local: "10.0.0.1:80".into(),
+        remote: format!("10.0.0.2:{}", 40_000 + fd),
+        state: "established".into(),
+        receive_queue_bytes: Some(5),
+        send_queue_bytes: Some(0),
+        peer_inode: None,
+        translated_local: None,
+        translated_remote: Some("192.168.0.9:1234".into()),
+        peer_description: Some("10.0.0.2".into()),
+    }
+}
+
 pub fn goroutine(pid: u32, index: u64, goroutines: u64, stacks: u32) -> Goroutine {
     let is_system = index + 1 == goroutines;
     let waits = index % 10 != 9 || is_system;

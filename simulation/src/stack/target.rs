@@ -301,6 +301,7 @@ fn facts(number: CaptureNumber, goroutines: u64, program: &str, probes: &str) ->
         functions: Vec::new(),
         stacks: Vec::new(),
         go_statements: Vec::new(),
+        sockets: Vec::new(),
         goroutines: (0..goroutines).map(goroutine).collect(),
         types: Vec::new(),
         probe_tables: vec![probe_table],

@@ -57,6 +57,21 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn socket()(
+        (fd, inode, netns, cookie, peer_inode) in any::<(u32, u64, u64, Option<u64>, Option<u64>)>(),
+        (receive_queue_bytes, send_queue_bytes) in any::<(Option<u32>, Option<u32>)>(),
+        (family, protocol, local, remote, state) in (text(), text(), text(), text(), text()),
+        (translated_local, translated_remote, peer_description) in
+            (option::of(text()), option::of(text()), option::of(text())),
+    ) -> Socket {
+        Socket {
+            fd, inode, netns, cookie, family, protocol, local, remote, state, receive_queue_bytes, send_queue_bytes,
+            peer_inode, translated_local, translated_remote, peer_description,
+        }
+    }
+}
+
+prop_compose! {
     fn wait()(
         (kind, detail) in (text(), text()),
         (any, address) in any::<(bool, Option<u64>)>(),
@@ -153,29 +168,40 @@ prop_compose! {
         functions in vec(function(), 0..5),
         stacks in vec(stack(), 0..5),
         go_statements in vec(go_statement(), 0..5),
-        goroutines in vec(goroutine(), 0..8),
+        (sockets, goroutines) in (vec(socket(), 0..5), vec(goroutine(), 0..8)),
         (types, probe_tables) in (vec(text(), 0..4), vec(probe_table(), 0..4)),
         (probe_rows, gaps) in (vec(probe_row(), 0..5), vec(gap(), 0..4)),
     ) -> ProcessFacts {
         ProcessFacts {
             pid, ns_pid, started_unix_ns, program, container_id, exe, cmdline, build_id, go_version, main_module,
-            arch, threads, pause, completeness, reason, environment, files, functions, stacks, go_statements, goroutines,
-            types, probe_tables, probe_rows, gaps,
+            arch, threads, pause, completeness, reason, environment, files, functions, stacks, go_statements, sockets,
+            goroutines, types, probe_tables, probe_rows, gaps,
         }
     }
 }
 
 /// One batch of a process: the head, a table, the counts.
 pub fn batch() -> impl Strategy<Value = Batch> {
-    (facts(), any::<proptest::sample::Index>(), any::<[u64; 9]>()).prop_map(|(facts, index, counts)| {
+    (facts(), any::<proptest::sample::Index>(), any::<[u64; 10]>()).prop_map(|(facts, index, counts)| {
         let mut all: Vec<Batch> = batches(facts).collect();
-        let [files, functions, go_statements, stacks, goroutines, types, probe_tables, probe_rows, gaps] =
-            counts;
+        let [
+            files,
+            functions,
+            go_statements,
+            stacks,
+            sockets,
+            goroutines,
+            types,
+            probe_tables,
+            probe_rows,
+            gaps,
+        ] = counts;
         let counts = Counts {
             files,
             functions,
             go_statements,
             stacks,
+            sockets,
             goroutines,
             types,
             probe_tables,
@@ -239,9 +265,15 @@ pub fn to_node() -> impl Strategy<Value = ToNode> {
 }
 
 pub fn to_coordinator() -> impl Strategy<Value = ToCoordinator> {
-    let host = (text(), text(), text(), text()).prop_map(|(hostname, kernel, arch, node_version)| {
-        HostFacts { hostname, kernel, arch, node_version }
-    });
+    let host = (text(), text(), text(), text(), text()).prop_map(
+        |(hostname, kernel, arch, node_version, boot_id)| HostFacts {
+            hostname,
+            kernel,
+            arch,
+            node_version,
+            boot_id,
+        },
+    );
     let held = (order(), target()).prop_map(|(order, target)| Held { order, target });
     let hello = (any::<(u32, u64)>(), text(), host, vec(held, 0..3)).prop_map(
         |((version, instance), name, host, held)| Hello {

@@ -86,6 +86,7 @@ fn facts() -> Vec<Batch> {
         functions: Vec::new(),
         stacks: Vec::new(),
         go_statements: Vec::new(),
+        sockets: Vec::new(),
         goroutines: Vec::new(),
         types: Vec::new(),
         probe_tables: Vec::new(),

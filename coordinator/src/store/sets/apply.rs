@@ -164,9 +164,12 @@ fn open(temporary: &Path, file: &Path) -> Result<Connection, ApplyError> {
 /// The tables that files of earlier programs do not have.
 fn complete_schema(connection: &Connection) -> rusqlite::Result<()> {
     for (kind, name, statements) in [
+        ("table", "waits", schema::TABLES),
+        ("table", "sockets", schema::TABLES),
         ("table", "endpoints", schema::TABLES),
         ("table", "links", schema::TABLES),
         ("table", "derivations", schema::TABLES),
+        ("index", "waits_by_address", schema::INDICES),
         ("index", "endpoints_by_goroutine", schema::INDICES),
         ("index", "links_by_endpoint", schema::INDICES),
         ("index", "links_by_client", schema::INDICES),
@@ -184,11 +187,13 @@ fn complete_schema(connection: &Connection) -> rusqlite::Result<()> {
             connection.execute_batch(statement)?;
         }
     }
-    let is_there = connection
-        .prepare("select 1 from pragma_table_info('processes') where name = 'environment_rules'")?
-        .exists([])?;
-    if !is_there {
-        connection.execute_batch("alter table processes add column environment_rules text")?;
+    for (table, column) in [("processes", "environment_rules"), ("hosts", "boot_id")] {
+        let is_there = connection
+            .prepare("select 1 from pragma_table_info(?) where name = ?")?
+            .exists([table, column])?;
+        if !is_there {
+            connection.execute_batch(&format!("alter table {table} add column {column} text"))?;
+        }
     }
     let mut insert = connection.prepare("insert or ignore into about values (?, ?, ?, ?)")?;
     for about in ABOUT {

@@ -32,7 +32,7 @@ pub(super) use self::guard::Budget;
 use crate::probe_sets::{Outline, SetError, Sql, TextPlace};
 
 /// Tables and views that later versions make: a set must not take their names now.
-const LATER: [&str; 6] = ["waits", "holders", "sockets", "blocked_on", "root_blockers", "deadlocks"];
+const LATER: [&str; 4] = ["holders", "blocked_on", "root_blockers", "deadlocks"];
 /// What SQLite has of its own, and what is Stillframe's.
 const PREFIXES: [&str; 5] = ["sqlite_", "pragma_", "json_", "probe_", "stillframe_"];
 

@@ -8,6 +8,7 @@ use stillframe_wire::batch::{Batch, Counts, batches};
 use stillframe_wire::facts::{Gap, ProcessFacts};
 use stillframe_wire::limits::{
     FACT_TEXT_BYTES_MAX, FRAMES_PER_STACK_MAX, GOROUTINE_TEXT_BYTES_MAX, NAME_BYTES_MAX,
+    SOCKET_TEXT_BYTES_MAX,
 };
 use tempfile::TempDir;
 
@@ -71,6 +72,7 @@ pub fn pieces(facts: &ProcessFacts, size: usize) -> Vec<Batch> {
             Batch::Functions(items) => cut(items, size, Batch::Functions),
             Batch::GoStatements(items) => cut(items, size, Batch::GoStatements),
             Batch::Stacks(items) => cut(items, size, Batch::Stacks),
+            Batch::Sockets(items) => cut(items, size, Batch::Sockets),
             Batch::Goroutines(items) => cut(items, size, Batch::Goroutines),
             Batch::Types(items) => cut(items, size, Batch::Types),
             Batch::ProbeTables(items) => cut(items, size, Batch::ProbeTables),
@@ -169,6 +171,7 @@ proptest! {
                 Batch::Functions(items) => items[0].file = 99,
                 Batch::GoStatements(items) => items[0].function = 99,
                 Batch::Stacks(items) => items[0].frames[0].function = 99,
+                Batch::Sockets(items) => items[0].inode = u64::MAX,
                 Batch::Goroutines(items) => items[0].stack = 99,
                 Batch::Gaps(items) => items[0].goid = Some(u64::MAX),
                 Batch::Done(counts) => counts.goroutines += 1,
@@ -262,7 +265,7 @@ fn facts_that_contradict_themselves_are_an_error() {
 #[test]
 fn numbers_and_texts_have_bounds() {
     type Spoil = fn(&mut ProcessFacts);
-    let spoils: [(&str, Spoil); 11] = [
+    let spoils: [(&str, Spoil); 16] = [
         ("a goroutine's number cannot be", |facts| facts.goroutines[1].goid = u64::MAX),
         ("a goroutine's number cannot be", |facts| facts.goroutines[1].parent_goid = Some(1 << 63)),
         ("a goroutine's number cannot be", |facts| facts.gaps[0].goid = Some(1 << 63)),
@@ -277,6 +280,13 @@ fn numbers_and_texts_have_bounds() {
         ("a goroutine's text of", |facts| {
             facts.goroutines[0].arguments = "a".repeat(GOROUTINE_TEXT_BYTES_MAX);
         }),
+        ("a socket's text of", |facts| facts.sockets[0].local = "a".repeat(SOCKET_TEXT_BYTES_MAX + 1)),
+        ("a socket's text of", |facts| {
+            facts.sockets[1].peer_description = Some("a".repeat(SOCKET_TEXT_BYTES_MAX + 1));
+        }),
+        ("a socket's inode cannot be", |facts| facts.sockets[0].inode = 1 << 63),
+        ("a socket's inode cannot be", |facts| facts.sockets[0].peer_inode = Some(u64::MAX)),
+        ("a socket's descriptor comes twice", |facts| facts.sockets[1].fd = facts.sockets[0].fd),
         ("a gap's reason of", |facts| facts.gaps[0].reason = "r".repeat(FACT_TEXT_BYTES_MAX + 1)),
     ];
     for (expected, spoil) in spoils {
@@ -303,6 +313,30 @@ fn a_stream_has_an_order_and_an_end() {
     let said = Counts { stacks: 1, ..Counts::default() };
     let counted = defect_of([all[0].clone(), Batch::Done(said)]);
     assert_eq!(counted.0, Defect::Count { what: "stacks", said: 1, came: 0 });
+}
+
+#[test]
+fn sockets_come_out_as_they_went_in() {
+    let (_folder, mut writer, host) = writer();
+    let mut unix = synthetic::socket(3, 2);
+    (unix.family, unix.protocol, unix.remote) = ("unix".into(), "stream".into(), String::new());
+    (unix.peer_inode, unix.translated_remote, unix.peer_description) = (Some(5), None, None);
+    (unix.cookie, unix.receive_queue_bytes, unix.local) = (Some(u64::MAX), None, "@bus".into());
+    for (pid, sockets) in [(1, Vec::new()), (2, vec![unix]), (3, vec![synthetic::socket(9, 3)])] {
+        let facts = ProcessFacts { sockets, ..synthetic::process(pid, 5, 2) };
+        writer.process(host, "test", batches(facts)).unwrap();
+    }
+    let path = writer.finish(0).unwrap().path;
+    assert_eq!(
+        rows(&path, "select * from sockets"),
+        [
+            "1|2|3|12884901890|4026531840|unix|stream|@bus||established|NULL|0|NULL|-1|5|NULL|NULL",
+            "2|3|9|38654705667|4026531840|ipv4|tcp|10.0.0.1:80|10.0.0.2:40009|established|5|0|10.0.0.2|777|NULL|NULL|192.168.0.9:1234",
+        ]
+    );
+    assert_eq!(rows(&path, "select boot_id from hosts"), ["b007"]);
+    let plan = "explain query plan select * from sockets where process_id = 2 and fd = 3";
+    assert!(rows(&path, plan).concat().contains("sockets_by_descriptor"));
 }
 
 #[test]

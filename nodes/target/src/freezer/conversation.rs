@@ -7,12 +7,15 @@ use super::message::{
     COMMAND_BYTES_MAX, FrozenRecord, THREADS_PER_FRAME, TargetCommand, TargetReply, ThreadRecord,
 };
 use super::reader::{Held, Reader, Refusal};
+use super::readiness::unhurried;
 use super::socket::{Socket, SocketError};
+use super::sockets::send_sockets;
 use crate::auxiliary;
 use crate::environment::Environment;
 use crate::executable::Executable;
 use crate::freeze::{FreezeError, freeze_or_give_up};
-use crate::process::Process;
+use crate::process::{Process, ProcessError};
+use crate::sockets::{self, Descriptors, Shared};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +31,10 @@ pub(super) struct Conversation {
     pub(super) held: Arc<Held>,
     /// The process on the other end, which is not frozen for itself.
     pub(super) peer: u32,
+    /// Its descriptors, when the peer had them listed.
+    pub(super) descriptors: Descriptors,
+    /// What all conversations have in common.
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Other readers know of the freeze as well, so it does not end with the last of them.
@@ -83,6 +90,20 @@ impl Conversation {
                 let entries = auxiliary::of_process(pid).map(|auxiliary| auxiliary.entries);
                 socket.send(&TargetReply::Auxiliary(entries.map_err(Into::into)), &[])
             }
+            TargetCommand::Descriptors => {
+                self.must_run()?;
+                let listed =
+                    unhurried(|| Descriptors::of(pid)).map_err(|error| ProcessError::on(pid, "fd", error));
+                let listed = listed.flatten().map(|listed| self.descriptors = listed);
+                socket.send(&TargetReply::Descriptors(listed.map_err(Into::into)), &[])
+            }
+            TargetCommand::Sockets => {
+                self.must_run()?;
+                let before = std::mem::take(&mut self.descriptors);
+                let (process, shared) = (&self.process, &self.shared);
+                let found = unhurried(|| sockets::gather(process, &before, shared));
+                send_sockets(socket, found.map_err(|error| ProcessError::on(pid, "fd", error)).flatten())
+            }
             TargetCommand::Fate => socket.send(&TargetReply::Fate(self.process.fate().into()), &[]),
             TargetCommand::Read { slot, ranges } => {
                 let read = self.reader.read(slot, ranges)?;
@@ -97,6 +118,11 @@ impl Conversation {
                 socket.send(&TargetReply::Resumed(frozen.resume().into()), &[])
             }
         })
+    }
+
+    /// It would stand longer for what can be done before and after.
+    fn must_run(&self) -> Result<(), Refusal> {
+        if self.held.is_held() { Err(Refusal("sockets of what is frozen")) } else { Ok(()) }
     }
 
     /// The replies, in their order.
