@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use stillframe_actors::capture::actor::{CaptureOrder, Host, Spool};
 use stillframe_actors::connection::{Later, Reading};
+use stillframe_actors::order::Stop;
 use stillframe_wire::facts::PauseWindow;
 use stillframe_wire::message::{FailureClass, ReadyTarget, Refusal, Selector};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
@@ -67,12 +68,7 @@ impl Scripted {
 }
 
 impl Host for Scripted {
-    fn find(
-        &self,
-        selector: Selector,
-        _: Option<Duration>,
-        _: Arc<str>,
-    ) -> Later<(Vec<ReadyTarget>, Duration)> {
+    fn find(&self, selector: Selector, _: Stop, _: Arc<str>) -> Later<(Vec<ReadyTarget>, Duration)> {
         let target = |pid, refusal| ReadyTarget { pid, program: "shop".into(), refusal };
         let mut targets = vec![target(self.pid, self.refused.clone())];
         targets.extend(self.ending.iter().map(|pid| target(*pid, None)));

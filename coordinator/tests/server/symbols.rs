@@ -9,6 +9,7 @@ use stillframe_actors::connection::Later;
 use stillframe_actors::node;
 use stillframe_actors::node::actor::Status;
 use stillframe_actors::node::state::Identity;
+use stillframe_actors::order::Stop;
 use stillframe_actors::symbols::ask;
 use stillframe_node::symbols::config::Config as SymbolsConfig;
 use stillframe_node::symbols::{Coordinator, Missing, Symbols, Wanted};
@@ -43,7 +44,7 @@ struct Asking {
 }
 
 impl Host for Asking {
-    fn find(&self, _: Selector, _: Option<Duration>, _: Arc<str>) -> Later<(Vec<ReadyTarget>, Duration)> {
+    fn find(&self, _: Selector, _: Stop, _: Arc<str>) -> Later<(Vec<ReadyTarget>, Duration)> {
         Box::pin(async { (Vec::new(), Duration::ZERO) })
     }
 
