@@ -57,6 +57,8 @@ pub struct End {
     pub goroutine: i64,
     pub process: i64,
     pub socket: Option<i64>,
+    /// The descriptor that its process has of the connection.
+    pub fd: Option<i64>,
     pub role: Role,
     pub protocol: Box<str>,
     pub stream: Option<i64>,

@@ -62,7 +62,7 @@ impl Join {
         for (index, end) in self.ends.iter().enumerate() {
             match end.socket.and_then(|row| self.sockets.of_row(row)) {
                 Some(socket) => by_socket.push((socket, index as u32)),
-                None => open.push((index as u32, NO_SOCKET.into())),
+                None => open.push((index as u32, why_no_socket(end))),
             }
         }
         by_socket.sort_unstable();
@@ -238,6 +238,16 @@ fn of_socket<'a>(by_socket: &'a [(u32, u32)], begins: &HashMap<u32, u32>, socket
     let rest = by_socket.get(begin as usize..).unwrap_or_default();
     let end = rest.iter().position(|(of, _)| *of != socket).unwrap_or(rest.len());
     &rest[..end]
+}
+
+fn why_no_socket(end: &End) -> Box<str> {
+    match end.fd {
+        None => NO_SOCKET.into(),
+        Some(fd) => format!(
+            "no socket known: descriptor {fd} was not the same connection before the stop and after it, or its sockets were not captured"
+        )
+        .into(),
+    }
 }
 
 const NO_SOCKET: &str = "no socket known: which descriptor its connection has was not captured";

@@ -75,6 +75,7 @@ impl Made {
             goroutine: 100 + id,
             process,
             socket: (socket != 0).then_some(socket),
+            fd: None,
             role,
             protocol: protocol.into(),
             stream: None,
