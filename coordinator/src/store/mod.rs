@@ -10,6 +10,7 @@
 //! Only this folder names rusqlite. It keeps no clock: times are handed in.
 
 pub mod about;
+pub mod calls;
 mod cells;
 mod cut;
 mod defect;
