@@ -79,11 +79,14 @@ stamps="1.21.13:normal 1.23.9:normal 1.25.5:normal 1.27.3:normal"
 # By when a new goroutine's record has its id (Go 1.24), and by how records and processors are laid out.
 ages="1.21.13:normal 1.23.9:normal 1.25.5:normal 1.27.3:normal"
 
+# By how net makes its sockets: listeners of MPTCP by default (Go 1.24).
+sockets="1.21.13:normal 1.24.11:normal 1.27.3:stripped"
+
 # For arm64, where they are run by an emulator.
 foreign="1.21.13:normal 1.22.10:pie-stripped 1.23.9:stripped 1.24.11:bare 1.25.5:pie 1.26.6:stripped 1.27.3:normal 1.27.3:stripped"
 
 native=$(go env GOARCH)
-read -ra programs <<<"${PROGRAMS:-still still-arm64 busy many values requests traffic transactions secrets stamps waits ages}"
+read -ra programs <<<"${PROGRAMS:-still still-arm64 busy many values requests traffic transactions secrets stamps waits ages sockets}"
 
 builds_of() { # program
 	if [[ ${MATRIX:-} == all && $1 == still ]]; then
@@ -104,6 +107,8 @@ builds_of() { # program
 		echo "${BUILDS:-$secrets}"
 	elif [[ $1 == stamps ]]; then
 		echo "${BUILDS:-$stamps}"
+	elif [[ $1 == sockets ]]; then
+		echo "${BUILDS:-$sockets}"
 	elif [[ $1 == ages ]]; then
 		echo "${BUILDS:-$ages}"
 	elif [[ $1 == *-arm64 ]]; then
@@ -119,7 +124,7 @@ sources_hash() {
 	cd "$sources"
 	{
 		pwd
-		find still busy many values requests traffic transactions secrets stamps waits ages -type f \( -name '*.go' -o -name '*.c' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+		find still busy many values requests traffic transactions secrets stamps waits ages sockets -type f \( -name '*.go' -o -name '*.c' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
 	} | sha256sum | cut -c1-16
 }
 

@@ -93,9 +93,9 @@ fn one_order_three_hosts_one_file() {
             assert_eq!(all(node.pid, set), "0".repeat(16), "{set} of the node");
         }
         assert_eq!(all(node.pid, "NoNewPrivs"), "1");
-        // CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE (include/uapi/linux/capability.h).
+        // CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE and CAP_SYS_ADMIN (include/uapi/linux/capability.h).
         let freezer = child_of(node.pid);
-        assert_eq!(all(freezer, "CapEff"), format!("{:016x}", 1 << 2 | 1 << 19), "of the freezer");
+        assert_eq!(all(freezer, "CapEff"), format!("{:016x}", 1 << 2 | 1 << 19 | 1 << 21), "of the freezer");
         assert_eq!(all(freezer, "CapPrm"), all(freezer, "CapEff"));
         // A node without its freezer is of no use, and has no privilege to start another one.
         send(freezer, Signal::SIGKILL);

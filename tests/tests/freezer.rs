@@ -229,6 +229,7 @@ const CAP_DAC_OVERRIDE: u64 = 1 << 1;
 const CAP_DAC_READ_SEARCH: u64 = 1 << 2;
 const CAP_FOWNER: u64 = 1 << 3;
 const CAP_SYS_PTRACE: u64 = 1 << 19;
+const CAP_SYS_ADMIN: u64 = 1 << 21;
 
 fn capabilities(process: &str, set: &str) -> u64 {
     let text = status_field(process, set).unwrap_or_else(|| panic!("{process} has no {set}"));
@@ -259,7 +260,7 @@ fn agent_and_freezer_have_the_privileges_that_they_need_and_no_others() {
     let (agent, _) = stopped_in_freeze(&busy, PATIENT_BUDGET);
     let freezer = agent.freezer().expect("it holds the program");
     for (pid, expected) in [
-        (freezer, CAP_SYS_PTRACE | CAP_DAC_READ_SEARCH),
+        (freezer, CAP_SYS_PTRACE | CAP_DAC_READ_SEARCH | CAP_SYS_ADMIN),
         (agent.pid(), CAP_DAC_OVERRIDE | CAP_FOWNER | CAP_CHOWN),
     ] {
         let threads = assert_capabilities(pid, expected);

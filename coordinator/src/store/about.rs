@@ -230,7 +230,7 @@ pub const ABOUT: &[About] = &[
             ),
             (
                 "detail",
-                "JSON: length and capacity of a channel, direction of a select's case; state of a lock; fd and deadline_unix_ns of a file; until_unix_ns of a sleep; name, number and arguments of a system call; Go's reason for all others; NULL: not known",
+                "JSON: length and capacity of a channel, direction of a select's case; state of a lock; fd and deadline_unix_ns of a socket or file, and what file it is if it is no socket; until_unix_ns of a sleep; name, number and arguments of a system call; Go's reason for all others; NULL: not known",
             ),
         ],
         example: "select w.kind, hex(w.address) as address, count(*) as waiters, max(w.detail) as detail from waits w where w.kind in ('mutex', 'rwmutex read', 'rwmutex write') group by w.kind, w.address order by waiters desc limit 20",
@@ -256,7 +256,7 @@ pub const ABOUT: &[About] = &[
             ("remote", "address and port of the other end; empty: it is not connected"),
             (
                 "state",
-                "established, syn sent, syn received, fin wait 1, fin wait 2, time wait, close, close wait, last ack, listen, closing; unix sockets: established, listen, close",
+                "established, syn sent, syn received, fin wait 1, fin wait 2, time wait, close, close wait, last ack, listen, closing; UDP and unix sockets: established, listen, unconnected",
             ),
             (
                 "receive_queue_bytes",

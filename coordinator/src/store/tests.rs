@@ -133,7 +133,7 @@ fn what_goes_in_comes_out() {
         rows(&path, "select * from snapshot"),
         ["0199-test|a label|1760000100000400000|somebody|0.1.0|--all|NULL|1|1|2000000|99"]
     );
-    assert_eq!(rows(&path, "select * from hosts"), ["1|node-1|6.12.0|amd64|0.1.0|0|0|complete|NULL"]);
+    assert_eq!(rows(&path, "select * from hosts"), ["1|node-1|6.12.0|amd64|0.1.0|0|0|complete|NULL|b007"]);
     assert_eq!(
         rows(
             &path,

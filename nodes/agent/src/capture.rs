@@ -21,7 +21,7 @@ use stillframe_target::clock::{monotonic_ns, realtime_ns};
 use stillframe_target::core::CoreFile;
 use stillframe_target::executable::Identity;
 use stillframe_target::freeze::{Ended, FreezeError};
-use stillframe_target::freezer::{Freezer, FrozenTarget, Target};
+use stillframe_target::freezer::{Freezer, FreezerError, FrozenTarget, Target};
 use stillframe_target::process::Fate;
 use stillframe_wire::facts::{PauseWindow, ProcessFacts};
 
@@ -32,6 +32,7 @@ use crate::ordered_probes::Ordered;
 use crate::policy::Policy;
 use crate::preparations::Preparations;
 use crate::scrub;
+use crate::sockets::{self, Converted};
 use crate::symbols::{Symbols, Wanted};
 use crate::together::Place;
 use crate::watch::Watches;
@@ -45,6 +46,8 @@ const BUDGET_MAX: Duration = Duration::from_secs(10);
 /// For as long stacks are copied before the freeze; and for as long again it is looked whether they have changed.
 const COPY_MAX: Duration = Duration::from_secs(4);
 const CHECK_MAX: Duration = Duration::from_secs(2);
+/// As long as goroutines may have gone on since the last look.
+const LISTING_SHORT: Duration = Duration::from_millis(5);
 /// Between the last look and the freeze.
 const CHECK_MARGIN: Duration = Duration::from_millis(1);
 
@@ -191,6 +194,7 @@ impl Captures {
         let watched = self.watches.as_ref().and_then(|watches| watches.of(pid));
         let _undisturbed = watched.as_ref().map(|watched| watched.rest());
         let mut copied = copy_ahead(&runtime, &target, probing.as_mut());
+        let listed = list_descriptors(&target, copied.as_mut());
         self.preparations.learn(&build.identity.id, began.elapsed());
         if let Some(appointment) = &appointment {
             wait_until(appointment.at_unix_ns, &target, copied.as_mut());
@@ -232,6 +236,7 @@ impl Captures {
         if gathered.is_empty() && gathered.was_cut() {
             return Err(CaptureError::NothingInBudget { pid, budget_ms: budget.as_millis() });
         }
+        let sockets = listed.and_then(|()| target.sockets()).map_err(|error| error.to_string());
         let goroutines = decode(&runtime, gathered, &threads, Some(pause.frozen_monotonic_ns));
         let captured = probing.map(Probing::finish).unwrap_or_default();
         let about = About {
@@ -245,6 +250,7 @@ impl Captures {
             pause: Some(window),
             frozen_monotonic_ns: Some(pause.frozen_monotonic_ns),
             environment,
+            descriptors: sockets::convert(sockets),
         };
         // Whether it was this very program is asked now: it may have become another one until it was frozen.
         let watched = watched.as_ref().filter(|watched| watched.is_the_same());
@@ -359,6 +365,8 @@ impl Captures {
             pause: file.pause().map(|pause| convert::pause(pause, 0)),
             frozen_monotonic_ns: file.pause().map(|pause| pause.frozen_monotonic_ns),
             environment,
+            // Who is dead has none.
+            descriptors: Converted::default(),
         };
         let captured = probing.map(Probing::finish).unwrap_or_default();
         Ok(convert::process(about, &build, goroutines, captured, &Ages::default()))
@@ -461,6 +469,20 @@ fn copy_ahead<'a>(
     let last = Instant::now();
     copy.check(memory, &checking);
     Some(Copied { copy, check_took: last.elapsed(), records_monotonic_ns })
+}
+
+/// What its descriptors are before the stop. Where that takes its time, it is looked once more whether what was copied has
+/// changed, for less is left to do in the stop then.
+fn list_descriptors(target: &Target, copied: Option<&mut Copied<'_>>) -> Result<(), FreezerError> {
+    let began = Instant::now();
+    let listed = target.list_descriptors();
+    if began.elapsed() > LISTING_SHORT
+        && let Some(copied) = copied
+    {
+        let (memory, began) = (target.memory(), Instant::now());
+        copied.copy.check(memory, &|| began.elapsed() < CHECK_MAX && !memory.is_gone());
+    }
+    listed
 }
 
 /// Freezes; a host so busy that some thread gets no processor in time may have one a moment later.

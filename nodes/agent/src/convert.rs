@@ -1,5 +1,7 @@
 //! Domain types to wire types: the node's edge.
 
+use std::collections::HashMap;
+
 use stillframe_golang::build::Build;
 use stillframe_golang::decode::{self, Goroutines};
 use stillframe_golang::package::{Distribution, of_function};
@@ -12,6 +14,7 @@ use stillframe_wire::facts::{
 use stillframe_wire::limits::{ARGUMENTS_BYTES_MAX, WAITS_PER_GOROUTINE_MAX};
 
 use crate::ages::Ages;
+use crate::sockets::Converted;
 use crate::values;
 use crate::waits::{self, Clocks};
 
@@ -28,6 +31,7 @@ pub(crate) struct About {
     /// When it stood still, by CLOCK_MONOTONIC.
     pub(crate) frozen_monotonic_ns: Option<i64>,
     pub(crate) environment: EnvironmentFits,
+    pub(crate) descriptors: Converted,
 }
 
 pub(crate) fn process(
@@ -74,7 +78,8 @@ pub(crate) fn process(
         });
     }
     let clocks = Clocks::of(about.pause.as_ref(), about.frozen_monotonic_ns);
-    let of_goroutine = |of| goroutine(of, clocks, ages, &mut gaps);
+    let Converted { sockets, files: open_files, gap: sockets_gap } = about.descriptors;
+    let of_goroutine = |of| goroutine(of, clocks, &open_files, ages, &mut gaps);
     let mut converted: Vec<Goroutine> = goroutines.goroutines.into_iter().map(of_goroutine).collect();
     gaps.extend(converted.iter_mut().filter_map(bound_arguments));
     // A gap in one goroutine is a row of its own; the process is partial when it is not known what is missing.
@@ -83,6 +88,8 @@ pub(crate) fn process(
     // What a probe asked for in vain is not missing from the process.
     gaps.extend(values.gaps);
     gaps.extend(ages.gap());
+    // Connections come and go in every process that serves anything.
+    gaps.extend(sockets_gap);
     ProcessFacts {
         pid: about.pid,
         ns_pid: about.ns_pid,
@@ -104,10 +111,10 @@ pub(crate) fn process(
         functions,
         stacks: goroutines.stacks.into_iter().map(stack).collect(),
         go_statements: goroutines.go_statements.into_iter().map(go_statement).collect(),
+        sockets,
         goroutines: converted,
         types: values.types,
         probe_tables: values.tables,
-        sockets: Vec::new(),
         probe_rows: values.rows,
         gaps,
     }
@@ -184,6 +191,7 @@ fn bound_arguments(goroutine: &mut Goroutine) -> Option<Gap> {
 fn goroutine(
     goroutine: decode::Goroutine,
     clocks: Clocks,
+    open_files: &HashMap<u32, String>,
     ages: &Ages<'_>,
     gaps: &mut Vec<Gap>,
 ) -> Goroutine {
@@ -207,7 +215,7 @@ fn goroutine(
         on_cpu: goroutine.on_cpu,
         is_system: goroutine.is_system,
         labels: goroutine.labels,
-        waits: waits.map(|wait| waits::wait(wait, clocks)).collect(),
+        waits: waits.map(|wait| waits::wait(wait, clocks, open_files)).collect(),
         blocked,
         born,
     }

@@ -35,6 +35,7 @@ mod error;
 mod ordered_probes;
 mod preparations;
 mod scrub;
+mod sockets;
 mod together;
 mod values;
 mod waits;

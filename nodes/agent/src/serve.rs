@@ -33,7 +33,7 @@ const CREDENTIALS_BYTES_MAX: u64 = 1 << 20;
     version,
     after_help = "\
 The node dials the coordinator and listens on nothing. It starts a second process, the freezer, which alone keeps the
-privilege to stop other processes (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH); this one gives up all of its capabilities.
+privilege to stop other processes (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN); this one gives up all of its capabilities.
 
 Examples:
   stillframe-node --coordinator stillframe.internal:7443 --credentials /etc/stillframe/node.pem

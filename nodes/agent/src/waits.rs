@@ -1,5 +1,7 @@
 //! What goroutines wait for, as wire types: details as JSON, times as Unix times of the node's clock.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 use stillframe_golang::waits::{Channel, Detail, Kind, Wait};
 use stillframe_wire::facts::{self, PauseWindow};
@@ -26,8 +28,9 @@ impl Clocks {
     }
 }
 
-pub(crate) fn wait(wait: Wait, clocks: Clocks) -> facts::Wait {
-    let detail = detail(wait.kind, wait.detail, clocks);
+/// `open_files`: what descriptors name that are no sockets.
+pub(crate) fn wait(wait: Wait, clocks: Clocks, open_files: &HashMap<u32, String>) -> facts::Wait {
+    let detail = detail(wait.kind, wait.detail, clocks, open_files);
     facts::Wait {
         kind: wait.kind.name().to_owned(),
         any: wait.any,
@@ -36,7 +39,12 @@ pub(crate) fn wait(wait: Wait, clocks: Clocks) -> facts::Wait {
     }
 }
 
-fn detail(kind: Kind, detail: Detail, clocks: Clocks) -> Map<String, Value> {
+fn detail(
+    kind: Kind,
+    detail: Detail,
+    clocks: Clocks,
+    open_files: &HashMap<u32, String>,
+) -> Map<String, Value> {
     let mut object = Map::new();
     let mut add = |name: &str, value: Value| {
         object.insert(name.to_owned(), value);
@@ -73,6 +81,9 @@ fn detail(kind: Kind, detail: Detail, clocks: Clocks) -> Map<String, Value> {
         }
         Detail::File { descriptor, deadline_ns } => {
             add("fd", json!(descriptor));
+            if let Some(file) = u32::try_from(descriptor).ok().and_then(|fd| open_files.get(&fd)) {
+                add("file", json!(file));
+            }
             if let Some(at) = clocks.unix_ns(deadline_ns) {
                 add("deadline_unix_ns", json!(at));
             }
@@ -96,7 +107,8 @@ mod tests {
 
     fn text(kind: Kind, detail: Detail) -> String {
         let clocks = Clocks(Some((1_000, 1_700_000_000_000_000_000)));
-        wait(Wait { kind, any: false, address: None, detail }, clocks).detail
+        let open_files = HashMap::from([(9, "pipe:[5]".to_owned())]);
+        wait(Wait { kind, any: false, address: None, detail }, clocks, &open_files).detail
     }
 
     #[test]
@@ -105,6 +117,8 @@ mod tests {
         assert_eq!(text(Kind::Sleep, sleep), r#"{"until_unix_ns":1700000000000002000}"#);
         let file = Detail::File { descriptor: 7, deadline_ns: None };
         assert_eq!(text(Kind::NetRead, file), r#"{"fd":7}"#);
+        let pipe = Detail::File { descriptor: 9, deadline_ns: None };
+        assert_eq!(text(Kind::NetRead, pipe), r#"{"fd":9,"file":"pipe:[5]"}"#);
         let unknown = wait(
             Wait {
                 kind: Kind::Sleep,
@@ -113,6 +127,7 @@ mod tests {
                 detail: Detail::Sleep { until_ns: Some(1) },
             },
             Clocks(None),
+            &HashMap::new(),
         );
         assert_eq!(unknown.detail, "");
     }

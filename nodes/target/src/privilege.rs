@@ -25,7 +25,10 @@ pub enum Role {
 ///   "Ptrace access mode checking"), whatever Yama says below 3.
 /// * CAP_DAC_READ_SEARCH: to open what only its owner may read: an executable of mode 0700, and `auxv` and `mem` of
 ///   other users' processes (proc_pid_auxv(5), proc_pid_mem(5)).
-pub const FREEZER: &[Capability] = &[Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH];
+/// * CAP_SYS_ADMIN: to enter a target's network namespace (setns(2)), where alone the kernel says all of its sockets. Who has
+///   CAP_SYS_PTRACE may be any process there is: this adds nothing to what it could do.
+pub const FREEZER: &[Capability] =
+    &[Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH, Capability::CAP_SYS_ADMIN];
 
 /// Of a command line that writes a file under `sudo`: into a folder of somebody else (CAP_DAC_OVERRIDE), over a file of
 /// theirs in a sticky folder (CAP_FOWNER), and giving it to them (CAP_CHOWN).

@@ -8,11 +8,13 @@ use super::message::{
 };
 use super::reader::{Held, Reader, Refusal};
 use super::socket::{Socket, SocketError};
+use super::sockets::send_sockets;
 use crate::auxiliary;
 use crate::environment::Environment;
 use crate::executable::Executable;
 use crate::freeze::{FreezeError, freeze_or_give_up};
 use crate::process::Process;
+use crate::sockets::{self, Descriptors, Shared};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,10 @@ pub(super) struct Conversation {
     pub(super) held: Arc<Held>,
     /// The process on the other end, which is not frozen for itself.
     pub(super) peer: u32,
+    /// Its descriptors, when the peer had them listed.
+    pub(super) descriptors: Descriptors,
+    /// What all conversations have in common.
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Other readers know of the freeze as well, so it does not end with the last of them.
@@ -83,6 +89,16 @@ impl Conversation {
                 let entries = auxiliary::of_process(pid).map(|auxiliary| auxiliary.entries);
                 socket.send(&TargetReply::Auxiliary(entries.map_err(Into::into)), &[])
             }
+            TargetCommand::Descriptors => {
+                self.must_run()?;
+                let listed = Descriptors::of(pid).map(|listed| self.descriptors = listed);
+                socket.send(&TargetReply::Descriptors(listed.map_err(Into::into)), &[])
+            }
+            TargetCommand::Sockets => {
+                self.must_run()?;
+                let before = std::mem::take(&mut self.descriptors);
+                send_sockets(socket, sockets::gather(&self.process, &before, &self.shared))
+            }
             TargetCommand::Fate => socket.send(&TargetReply::Fate(self.process.fate().into()), &[]),
             TargetCommand::Read { slot, ranges } => {
                 let read = self.reader.read(slot, ranges)?;
@@ -97,6 +113,11 @@ impl Conversation {
                 socket.send(&TargetReply::Resumed(frozen.resume().into()), &[])
             }
         })
+    }
+
+    /// It would stand longer for what can be done before and after.
+    fn must_run(&self) -> Result<(), Refusal> {
+        if self.held.is_held() { Err(Refusal("sockets of what is frozen")) } else { Ok(()) }
     }
 
     /// The replies, in their order.

@@ -5,6 +5,7 @@
 //! A list comes as one frame a process, and the threads of a large process in several: no frame is longer than
 //! `FRAME_BYTES_MAX`.
 
+use crate::sockets::{Owner, Socket};
 use bincode::{Decode, Encode};
 use std::time::Duration;
 
@@ -13,6 +14,11 @@ pub(super) const COMMAND_BYTES_MAX: usize = 64;
 
 /// Threads in one frame: at most 400 bytes each.
 pub(super) const THREADS_PER_FRAME: usize = 4096;
+
+/// In one frame: at most 400 bytes each, 13 KiB, 800 bytes.
+pub(super) const SOCKETS_PER_FRAME: usize = 2048;
+pub(super) const OWNERS_PER_FRAME: usize = 64;
+pub(super) const FILES_PER_FRAME: usize = 1024;
 
 /// On the control socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -56,6 +62,10 @@ pub(super) enum TargetCommand {
     Resume,
     /// Answered with the descriptor of `/proc/PID/environ`.
     Environment,
+    /// Lists its descriptors, for `Sockets`.
+    Descriptors,
+    /// What its sockets are, of those that it had then.
+    Sockets,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -74,6 +84,30 @@ pub(super) enum TargetReply {
     /// The last frame of a conversation.
     Refused(String),
     Environment(Result<(), ProcessFailure>),
+    Descriptors(Result<(), ProcessFailure>),
+    Sockets(Result<SocketsRecord, ProcessFailure>),
+    /// Of `SocketsRecord`, as many as it says together.
+    SocketsPart(SocketsPart),
+}
+
+/// As [`crate::sockets::Sockets`]. What is many follows.
+#[derive(Debug, Encode, Decode)]
+pub(super) struct SocketsRecord {
+    pub(super) netns: u64,
+    pub(super) changed: u32,
+    pub(super) unknown: u32,
+    pub(super) problems: Vec<String>,
+    pub(super) sockets: u32,
+    pub(super) owners: u32,
+    pub(super) files: u32,
+}
+
+/// These types have no part but plain values, and cross as they are.
+#[derive(Debug, Default, Encode, Decode)]
+pub(super) struct SocketsPart {
+    pub(super) sockets: Vec<Socket>,
+    pub(super) owners: Vec<Owner>,
+    pub(super) files: Vec<(u32, String)>,
 }
 
 /// The bytes, and which ranges are whole, are in the window.

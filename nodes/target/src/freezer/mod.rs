@@ -8,14 +8,14 @@
 //!  Freezer ───── control socket ───────── server: list, executable of a pid, open a pid
 //!  Target  ───── socket of its own ────── conversation, a thread a target:
 //!                                         executable, environment, auxiliary vector, fate, read,
-//!                                         freeze, resume
+//!                                         descriptors, sockets, freeze, resume
 //!          ═════ window (memfd) ═════════ ranges in, bytes of the target out
 //!          ───── and another of each ─── reader: read, on another processor
 //! ```
 //!
 //! * `server`, `conversation`, `reader`: the privileged side. It parses `/proc` and these commands, nothing else.
 //! * [`Freezer`], [`Target`], [`FrozenTarget`]: the agent's side.
-//! * `message`, `convert`: what is said, and the domain's types in it; `socket`: frames and descriptors; `window`: the
+//! * `message`, `convert`, `sockets`: what is said, and the domain's types in it; `socket`: frames and descriptors; `window`: the
 //!   shared memory.
 //!
 //! Invariants, each of them tested:
@@ -36,6 +36,7 @@ mod reader;
 mod readiness;
 mod server;
 mod socket;
+mod sockets;
 mod target;
 mod window;
 

@@ -11,6 +11,7 @@ use crate::executable::Executable;
 use crate::memory::LiveMemory;
 use crate::privilege::{self, PrivilegeError, Role};
 use crate::process::{self, Listing, ProcessError};
+use crate::sockets::{Descriptors, Shared};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SigSet, Signal};
@@ -90,6 +91,7 @@ pub(super) fn serve(socket: &Socket) -> Result<(), ServeError> {
     let credentials = getsockopt(socket.stream(), sockopt::PeerCredentials).map_err(ServeError::NoSocket)?;
     let peer = credentials.pid() as u32;
     let conversations = Arc::new(AtomicUsize::new(0));
+    let shared = Arc::new(Shared::default());
     let answer = || -> Result<(), SocketError> {
         socket.send(&HostReply::Ready { may_trace_all: privilege::may_trace_all() }, &[])?;
         loop {
@@ -99,7 +101,7 @@ pub(super) fn serve(socket: &Socket) -> Result<(), ServeError> {
                     let opened = Executable::open(pid).map(Executable::into_file);
                     send_opened(socket, opened.map(OwnedFd::from), HostReply::Executable)?;
                 }
-                HostCommand::Open { pid } => open(socket, pid, peer, &conversations)?,
+                HostCommand::Open { pid } => open(socket, pid, peer, &conversations, &shared)?,
             }
         }
     };
@@ -130,7 +132,13 @@ fn list(socket: &Socket) -> Result<(), SocketError> {
 }
 
 /// Begins a conversation about a process, or says why not.
-fn open(socket: &Socket, pid: u32, peer: u32, conversations: &Arc<AtomicUsize>) -> Result<(), SocketError> {
+fn open(
+    socket: &Socket,
+    pid: u32,
+    peer: u32,
+    conversations: &Arc<AtomicUsize>,
+    shared: &Arc<Shared>,
+) -> Result<(), SocketError> {
     let one = One::of(conversations);
     if conversations.load(Ordering::Relaxed) > CONVERSATIONS_MAX {
         return socket.send(&HostReply::Refused(format!("more than {CONVERSATIONS_MAX} targets")), &[]);
@@ -141,7 +149,7 @@ fn open(socket: &Socket, pid: u32, peer: u32, conversations: &Arc<AtomicUsize>) 
         Ok(found) => found,
         Err(error) => return socket.send(&HostReply::Opened(Err(error.into())), &[]),
     };
-    let began = begin(process.clone(), memory, peer, one);
+    let began = begin(process.clone(), memory, peer, Arc::clone(shared), one);
     match began {
         Ok(ends) => {
             let reply = HostReply::Opened(Ok(process.into()));
@@ -159,6 +167,7 @@ fn begin(
     process: process::Process,
     memory: [LiveMemory; READERS],
     peer: u32,
+    shared: Arc<Shared>,
     one: One,
 ) -> io::Result<[OwnedFd; DESCRIPTORS_MAX]> {
     let pid = process.pid;
@@ -170,7 +179,8 @@ fn begin(
     let (end_ours, end_other) = (ours.another()?, other_ours.another()?);
     let reader = Reader::new(memory, window, Arc::clone(&held));
     let other = Reader::new(other_memory, other_window, Arc::clone(&held));
-    let conversation = Conversation { process, reader, held, peer };
+    let descriptors = Descriptors::default();
+    let conversation = Conversation { process, reader, held, peer, descriptors, shared };
     std::thread::Builder::new().name(format!("reader-{pid}")).spawn(move || {
         other.run(&other_ours);
         end_ours.close();

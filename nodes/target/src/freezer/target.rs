@@ -59,10 +59,10 @@ pub(super) struct End {
 
 /// A conversation, and what else reads for it.
 #[derive(Debug)]
-struct Line {
+pub(super) struct Line {
     host: Arc<Host>,
     /// That of the conversation first.
-    ends: Mutex<[End; READERS]>,
+    pub(super) ends: Mutex<[End; READERS]>,
     /// Room for the data of one chunk: none is made while the target stands.
     data: Mutex<Vec<u8>>,
     /// Whether the target stood when the last read was done.
@@ -159,7 +159,7 @@ impl Target {
         })
     }
 
-    fn line(&self) -> &Line {
+    pub(super) fn line(&self) -> &Line {
         &self.memory.line
     }
 }
@@ -398,11 +398,14 @@ fn pieces(ranges: &[Range]) -> impl Iterator<Item = Piece> {
 }
 
 impl Line {
-    fn exchange(&self, command: TargetCommand) -> Result<(TargetReply, Vec<OwnedFd>), FreezerError> {
+    pub(super) fn exchange(
+        &self,
+        command: TargetCommand,
+    ) -> Result<(TargetReply, Vec<OwnedFd>), FreezerError> {
         self.exchange_on(&lock(&self.ends)[0].socket, command)
     }
 
-    fn exchange_on(
+    pub(super) fn exchange_on(
         &self,
         socket: &Socket,
         command: TargetCommand,
@@ -427,16 +430,16 @@ impl Line {
         }
     }
 
-    fn hear(&self, socket: &Socket) -> Result<(TargetReply, Vec<OwnedFd>), FreezerError> {
+    pub(super) fn hear(&self, socket: &Socket) -> Result<(TargetReply, Vec<OwnedFd>), FreezerError> {
         socket.receive(FRAME_BYTES_MAX).map_err(|error| self.host.lost(socket, &error))
     }
 
-    fn unexpected(&self, reply: TargetReply) -> FreezerError {
+    pub(super) fn unexpected(&self, reply: TargetReply) -> FreezerError {
         self.unexpected_on(&lock(&self.ends)[0].socket, reply)
     }
 
     /// What was said is no answer to what was asked: the conversation is over, and the freezer lets the target go.
-    fn unexpected_on(&self, socket: &Socket, reply: TargetReply) -> FreezerError {
+    pub(super) fn unexpected_on(&self, socket: &Socket, reply: TargetReply) -> FreezerError {
         socket.close();
         match reply {
             TargetReply::Refused(what) => FreezerError::Refused { what },

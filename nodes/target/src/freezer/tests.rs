@@ -9,6 +9,7 @@ use super::window::{DATA_BYTES, RANGES_MAX, Window};
 use crate::memory::LiveMemory;
 use crate::proc_files::{Stat, Status};
 use crate::process;
+use crate::sockets::Descriptors;
 use proptest::prelude::*;
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -59,7 +60,14 @@ fn converse(pid: u32) -> (Socket, Window, JoinHandle<()>) {
     let memory = LiveMemory::new(pid).unwrap();
     let held = Arc::new(Held::default());
     let reader = Reader::new(memory, window, Arc::clone(&held));
-    let conversation = Conversation { process, reader, held, peer: std::process::id() };
+    let conversation = Conversation {
+        process,
+        reader,
+        held,
+        peer: std::process::id(),
+        descriptors: Descriptors::default(),
+        shared: Arc::default(),
+    };
     let (ours, theirs) = Socket::pair().unwrap();
     let thread = std::thread::spawn(move || conversation.run(&theirs));
     (ours, Window::open(&file).unwrap(), thread)
@@ -265,6 +273,8 @@ fn command() -> impl Strategy<Value = TargetCommand> {
         (500_000u64..20_000_000).prop_map(|budget_ns| TargetCommand::Freeze { budget_ns }),
         any::<u64>().prop_map(|budget_ns| TargetCommand::Freeze { budget_ns }),
         Just(TargetCommand::Resume),
+        Just(TargetCommand::Descriptors),
+        Just(TargetCommand::Sockets),
     ]
 }
 
@@ -288,7 +298,14 @@ proptest! {
                 | (TargetCommand::Fate, Ok(TargetReply::Fate(_)))
                 | (TargetCommand::Read { .. }, Ok(TargetReply::Read(_)))
                 | (TargetCommand::Freeze { .. }, Ok(TargetReply::Frozen(_)))
-                | (TargetCommand::Resume, Ok(TargetReply::Resumed(_))) => {}
+                | (TargetCommand::Resume, Ok(TargetReply::Resumed(_)))
+                | (TargetCommand::Descriptors, Ok(TargetReply::Descriptors(Ok(())))) => {}
+                (TargetCommand::Sockets, Ok(TargetReply::Sockets(Ok(record)))) => {
+                    if record.files > 0 {
+                        let part = socket.receive(FRAME_BYTES_MAX);
+                        prop_assert!(matches!(part, Ok((TargetReply::SocketsPart(_), _))));
+                    }
+                }
                 (_, Ok(other)) => prop_assert!(false, "{command:?}: {other:?}"),
             }
         }

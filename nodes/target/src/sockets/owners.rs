@@ -1,0 +1,103 @@
+//! Which processes have the sockets at the other ends: one pass over the descriptors of all processes of this host.
+
+use super::Owner;
+use super::descriptors::socket_inode;
+use crate::proc_files::{self, Stat};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Instant;
+
+/// Sockets of a host that are noted.
+const SOCKETS_MAX: usize = 1 << 20;
+/// Bytes of a command line, and arguments: PostgreSQL's says user, database, client and what it does in far less.
+const CMDLINE_BYTES_MAX: u64 = 4_096;
+const ARGUMENTS_MAX: usize = 256;
+
+/// By the inode of the socket: a process that has it.
+#[derive(Debug, Default)]
+pub(super) struct Owners {
+    pids: HashMap<u64, u32>,
+    pub(super) problem: Option<String>,
+}
+
+impl Owners {
+    /// Processes that were not looked at by then have no names.
+    pub(super) fn look(until: Instant) -> Owners {
+        let mut owners = Owners::default();
+        let Ok(processes) = fs::read_dir("/proc") else {
+            return Owners { problem: Some("/proc cannot be listed".to_owned()), ..owners };
+        };
+        for process in processes.flatten() {
+            let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            // Of other users', without the permission: their sockets have no names.
+            let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { continue };
+            for descriptor in descriptors.flatten() {
+                if Instant::now() > until || owners.pids.len() >= SOCKETS_MAX {
+                    let why = "processes at the other ends of sockets: there are too many descriptors to look at all";
+                    owners.problem = Some(why.to_owned());
+                    return owners;
+                }
+                let Ok(link) = fs::read_link(descriptor.path()) else { continue };
+                if let Some(inode) = socket_inode(link.as_os_str().as_bytes()) {
+                    owners.note(inode, pid);
+                }
+            }
+        }
+        owners
+    }
+
+    /// Of several processes that share a socket the one that was started last, as far as pids tell: a server's child, not the
+    /// server or the manager of services that has handed the socket on.
+    fn note(&mut self, inode: u64, pid: u32) {
+        let known = self.pids.entry(inode).or_insert(pid);
+        *known = pid.max(*known);
+    }
+
+    pub(super) fn pid(&self, inode: u64) -> Option<u32> {
+        self.pids.get(&inode).copied()
+    }
+
+    /// Which of these have an owner.
+    pub(super) fn of(&self, inodes: &HashSet<u64>) -> HashMap<u64, u32> {
+        inodes.iter().filter_map(|inode| Some((*inode, self.pid(*inode)?))).collect()
+    }
+}
+
+/// What a process is; `None`: it is gone.
+pub(super) fn owner(pid: u32) -> Option<Owner> {
+    let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let name = exe.as_deref().and_then(|exe| exe.file_name()).map(|name| name.to_string_lossy().into_owned());
+    let program = match name {
+        Some(name) => name.strip_suffix(" (deleted)").unwrap_or(&name).to_owned(),
+        None => Stat::read(&format!("/proc/{pid}/stat")).ok()?.comm,
+    };
+    let bytes = proc_files::read_at_most(&format!("/proc/{pid}/cmdline"), CMDLINE_BYTES_MAX).ok()?;
+    let arguments = bytes.split(|byte| *byte == 0).take(ARGUMENTS_MAX);
+    // A title that was written over the arguments (`setproctitle`) is followed by zero bytes.
+    let cmdline: Vec<String> =
+        arguments.map(|argument| String::from_utf8_lossy(argument).trim_end().to_owned()).collect();
+    let end = cmdline.iter().rposition(|argument| !argument.is_empty()).map_or(0, |last| last + 1);
+    Some(Owner { pid, program, cmdline: cmdline.into_iter().take(end).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_socket_of_this_process_leads_to_it() {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let link = fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
+        let inode = socket_inode(link.as_os_str().as_bytes()).unwrap();
+        let owners = Owners::look(Instant::now() + std::time::Duration::from_secs(9));
+        // Another test may have forked with this socket open, for a moment.
+        assert!(owners.pid(inode).is_some_and(|pid| pid >= std::process::id()), "{:?}", owners.problem);
+        let itself = owner(std::process::id()).unwrap();
+        assert!(itself.program.starts_with("stillframe_target"), "{itself:?}");
+        assert_eq!(itself.cmdline.len(), std::env::args().count());
+        assert_eq!(owner(u32::MAX), None);
+    }
+}

@@ -1,0 +1,3 @@
+module stillframe.test/sockets
+
+go 1.21
