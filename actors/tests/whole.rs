@@ -242,7 +242,7 @@ impl Store for Keeping {
             }
             StoreTask::Finish => {
                 // What was found is written before the file is finished.
-                assert_eq!(kept.unmatched, [7]);
+                assert_eq!(std::mem::take(&mut kept.unmatched), [7]);
                 kept.finished = true;
                 let goroutines = kept.goroutines.iter().map(|(_, count)| count).sum();
                 WriterEvent::Done(Done::Finished { complete: kept.lost.is_empty(), goroutines, bytes: 1 })

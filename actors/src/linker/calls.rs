@@ -251,7 +251,10 @@ impl Pair<'_> {
         if let Some(bytes) = has(clients.receive_queue_bytes) {
             return Err(format!("the other end has gone: {bytes} bytes of an answer wait to be read").into());
         }
-        let sent = has(servers.receive_queue_bytes).or_else(|| has(clients.send_queue_bytes));
+        // Queues are looked at after the stop. Whoever waited to read then had read all that was there in it.
+        let is_read = servers.ends.iter().any(|end| is_bytes(end) && !end.writes);
+        let sent =
+            has(servers.receive_queue_bytes).or_else(|| has(clients.send_queue_bytes)).filter(|_| !is_read);
         if let (Some(bytes), true, None | Some(false)) = (sent, may_be_unread, client.answered) {
             return Ok((None, Self::unread(client, evidence, bytes)));
         }

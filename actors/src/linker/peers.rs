@@ -8,6 +8,8 @@
 //! * else each of both addresses has to be used in one namespace only of its kernel, and if another kernel uses it as well
 //!   both sockets have to be of one kernel.
 //!
+//! Of an address that is translated, what it is translated to has to be so.
+//!
 //! Unix sockets name the other end's inode, which is a number of their kernel's.
 
 use std::collections::{HashMap, HashSet};
@@ -253,12 +255,20 @@ impl Sockets {
             [] => Peer::Unknown,
             [index] => {
                 let Some(other) = self.known.get(*index as usize) else { return Peer::Unknown };
-                let is_sound = [socket, other].into_iter().all(|of| {
-                    let used = spaces.get(host(text(of.local))).map_or(&[][..], Vec::as_slice);
+                let used = |address| spaces.get(host(text(address))).map_or(&[][..], Vec::as_slice);
+                // An address that nobody but its own host has ever seen says nothing: what it is translated to does.
+                let is_hidden = socket.seen_as != socket.local;
+                let is_only = |of: &Known| {
+                    let used = used(of.local);
                     let elsewhere = used.iter().any(|space| space.0 != of.space.0);
                     let twice = used.iter().any(|space| space.0 == of.space.0 && *space != of.space);
                     !twice && (!elsewhere || socket.space.0 == other.space.0)
-                });
+                };
+                let is_sound = is_only(other)
+                    && match is_hidden {
+                        true => used(socket.seen_as).iter().all(|space| space.0 == socket.space.0),
+                        false => is_only(socket),
+                    };
                 if is_sound { one(&all) } else { Peer::Ambiguous }
             }
             _ => Peer::Ambiguous,

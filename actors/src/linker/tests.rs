@@ -303,6 +303,13 @@ fn what_was_sent_and_not_read_is_unread() {
     // Streams are read in their order: what lies there is of another one.
     unread("grpc", Some(9), 90).is_none("serves it");
     unread("http1", None, 0).is_none("serves it");
+    // What lies there has come after the stop, in which somebody waited for it.
+    let mut made = Made::new();
+    let (client, server) = made.connection();
+    made.last().receive_queue_bytes = Some(90);
+    made.one(Client, client, "GET /a", Some(false));
+    made.end(Server, "tcp", server);
+    made.join().is_none("has not begun");
 }
 
 #[test]
@@ -431,6 +438,25 @@ fn translated_addresses_are_followed_and_never_certain() {
         let result = made.join();
         assert_eq!(result.pairs(), [(1, Some(2), InFlight, Likely)], "{is_on_client}: {result:?}");
         assert!(result.links[0].evidence.is_translated);
+    }
+}
+
+/// Containers of two hosts have the same private address, as they do; each host has one of its own.
+#[test]
+fn what_an_address_is_translated_to_has_to_be_one_host_s() {
+    for (own, is_joined) in [("192.168.0.1", true), ("192.168.0.3", false)] {
+        let mut made = Made::new();
+        made.process(SERVER, "other", Some((150, 250)));
+        made.process(3, "third", Some((100, 200)));
+        made.socket(3, 7, "172.17.0.2:1", "10.0.0.9:1");
+        made.socket(3, 8, "192.168.0.3:1", "10.0.0.9:1");
+        let client = made.socket(CLIENT, 1, "172.17.0.2:5000", "10.0.0.2:80");
+        made.last().translated_local = Some(format!("{own}:6000").into());
+        let server = made.socket(SERVER, 2, "10.0.0.2:80", &format!("{own}:6000"));
+        made.stream(Client, client, 1, "GET /a");
+        made.stream(Server, server, 1, "GET /a");
+        let result = made.join();
+        assert_eq!(!result.links.is_empty(), is_joined, "{own}: {result:?}");
     }
 }
 

@@ -81,12 +81,7 @@ fn write_unmatched(out: &mut impl Write, calls: &Calls) -> io::Result<()> {
     for unmatched in &calls.unmatched {
         let protocol = unmatched.protocol.as_deref().unwrap_or("?");
         let ends = output::count(unmatched.calls.max(0) as u64, &unmatched.role);
-        writeln!(
-            out,
-            "{ends} of {}: {}",
-            output::printable(protocol),
-            output::printable(&unmatched.reason)
-        )?;
+        writeln!(out, "{ends} of {}: {}", output::printable(protocol), output::printable(&unmatched.reason))?;
     }
     Ok(())
 }
@@ -153,7 +148,10 @@ impl<'a> Tree<'a> {
 fn who(caller: &Caller) -> String {
     let name = caller.instance.as_deref().unwrap_or(&caller.program);
     let function = caller.function.as_deref().unwrap_or("?");
-    let text = format!("{name} on {}, goroutine {} (g-{}) {function}", caller.host, caller.goid, caller.goroutine_id);
+    let text = format!(
+        "{name} on {}, goroutine {} (g-{}) {function}",
+        caller.host, caller.goid, caller.goroutine_id
+    );
     output::printable(&text).into_owned()
 }
 
