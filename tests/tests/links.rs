@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use stillframe_tests::captured::rows;
 use stillframe_tests::hosts::{Hosts, Within};
 use stillframe_tests::process_state::assert_free;
-use stillframe_tests::programs::{Kind, Program, Running};
+use stillframe_tests::programs::{Kind, PATIENCE, Program, Running, poll};
 use stillframe_tests::stillframe::run;
 
 const SNAPSHOTS_DEFAULT: usize = 5;
@@ -232,6 +233,63 @@ fn hosts_with_the_same_addresses_are_not_taken_for_each_other() {
     for running in &mut all {
         assert_free(running.pid(), "at the end");
     }
+}
+
+/// Between client and server there is nginx, which is no target: the sockets of one say nothing of those of the other.
+#[test]
+fn calls_through_a_proxy_are_linked_by_their_trace() {
+    let installed = Command::new("nginx").arg("-v").stderr(Stdio::null()).status();
+    if installed.is_err() {
+        println!("not tested: there is no nginx here; install the package nginx-light");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for program in Program::some("traffic").iter().filter(|program| program.kind != Kind::NoDebugInfo) {
+        let record = folder.path().join("record");
+        let mut server = Running::start(program.command().arg("serve").arg(&record), None);
+        let (mut proxy, address) = nginx(folder.path(), &server.ready[1]);
+        let mut ends = server.ready[1..4].to_vec();
+        ends[0] = address;
+        let mut client = Running::start(program.command().arg("drive").args(&ends).arg("http1"), None);
+        let mut seen = Seen::default();
+        for _ in 0..3 {
+            let file = snapshot(program, folder.path(), &[server.pid(), client.pid()]);
+            for link in seen.look(&file) {
+                assert_eq!(link["confidence"], "likely", "{link}");
+                let evidence: Value = serde_json::from_str(link["evidence"].as_str().expect("evidence")).expect("JSON");
+                assert!(evidence["trace"].is_string() && evidence["client_socket"].is_null(), "{link}");
+            }
+        }
+        end(&mut client);
+        end(&mut server);
+        proxy.kill().and_then(|()| proxy.wait()).expect("nginx is ended");
+        seen.report(program);
+        assert!(seen.links.get("http1").is_some_and(|of| of.known >= 6), "{program}");
+        assert!(100 * seen.recall.0 >= RECALL_MIN * seen.recall.1, "{program}: {:?}", seen.recall);
+    }
+}
+
+/// As it comes, but for its files; and its address.
+fn nginx(folder: &Path, to: &str) -> (Child, String) {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = free.expect("a free port").to_string();
+    let path = folder.display();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {path}/{kind};\n"))
+        .concat();
+    let configuration = format!(
+        "daemon off; master_process off; pid {path}/pid; error_log stderr;
+         events {{ worker_connections 256; }}
+         http {{ access_log off; {temporary}
+                 server {{ listen {address}; location / {{ proxy_pass http://{to}; }} }} }}"
+    );
+    let file = folder.join("nginx.conf");
+    std::fs::write(&file, configuration).unwrap();
+    let mut command = Command::new("nginx");
+    let child = command.arg("-p").arg(folder).arg("-c").arg(&file).spawn().expect("nginx starts");
+    let is_there = || std::net::TcpStream::connect(&address).ok();
+    poll(PATIENCE, is_there).expect("nginx listens");
+    (child, address)
 }
 
 /// What is known of the ends without debug information: their connections, by who reads from them.

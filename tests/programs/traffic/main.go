@@ -2,11 +2,11 @@
 // without TLS, gRPC with one answer and gRPC with a stream.
 //
 //	traffic serve FILE [ADDRESS PORT]    prints "ready <pid> <http> <https> <grpc> <unix>", the addresses; SIGTERM ends it
-//	traffic drive HTTP HTTPS GRPC        prints "ready <pid>"; SIGTERM ends it
+//	traffic drive HTTP HTTPS GRPC [KIND] prints "ready <pid>"; SIGTERM ends it
 //	traffic idle HTTP HTTPS GRPC UNIX    calls each once, and keeps the connections; a call by the unix socket goes on
 //	traffic traps                        is server and client of calls of HTTP/1.1 that are easily mistaken: see traps.go
 //
-// With ADDRESS and PORT the server is at this port and the two behind it.
+// With ADDRESS and PORT the server is at this port and the two behind it; with KIND there are requests of this kind alone.
 //
 // Every request has an id of its own, which is in its path or in its message. The server writes a line for each that has
 // ended: kind, method, id, when its handler began and when it ended (ns since 1970).
@@ -28,9 +28,11 @@ func main() {
 	case len(arguments) == 1 && arguments[0] == "traps":
 		check(traps())
 	case len(arguments) == 4 && arguments[0] == "drive":
-		check(drive(arguments[1], arguments[2], arguments[3]))
+		check(drive(arguments[1], arguments[2], arguments[3], ""))
+	case len(arguments) == 5 && arguments[0] == "drive":
+		check(drive(arguments[1], arguments[2], arguments[3], arguments[4]))
 	default:
-		fmt.Fprintln(os.Stderr, "usage: traffic serve FILE [ADDRESS PORT] | traffic drive HTTP HTTPS GRPC | traffic idle HTTP HTTPS GRPC UNIX | traffic traps")
+		fmt.Fprintln(os.Stderr, "usage: traffic serve FILE [ADDRESS PORT] | traffic drive HTTP HTTPS GRPC [KIND] | traffic idle HTTP HTTPS GRPC UNIX | traffic traps")
 		os.Exit(2)
 	}
 }
