@@ -80,7 +80,12 @@ fn process(number: u64, goroutines: u64, ends: u64) -> impl Iterator<Item = Batc
             CellValue::Text(format!("GET /orders/{index}")),
         ];
         let cell = |value| Cell { type_id: Some(0), value, address: None, gap: None };
-        ProbeRow { table: 0, goroutine: index as u32, depth: 1, cells: values.into_iter().map(cell).collect() }
+        ProbeRow {
+            table: 0,
+            goroutine: index as u32,
+            depth: 1,
+            cells: values.into_iter().map(cell).collect(),
+        }
     };
     let rows = (0..ends.div_ceil(BATCH_GOROUTINES)).map(move |batch| {
         let first = batch * BATCH_GOROUTINES;
@@ -156,7 +161,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
          indices {derived:.2?}; linked in {:.2?}: read {read:.2?}, joined {joined:.2?}, written {kept:.2?}",
         read + joined + kept,
     );
-    println!("peak memory: {} MB, {} MB before endpoints", peak_memory_bytes()? / 1_000_000, memory / 1_000_000);
+    println!(
+        "peak memory: {} MB, {} MB before endpoints",
+        peak_memory_bytes()? / 1_000_000,
+        memory / 1_000_000
+    );
     writer.finish(0)?;
     Ok(())
 }

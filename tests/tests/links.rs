@@ -202,7 +202,7 @@ fn hosts_with_the_same_addresses_are_not_taken_for_each_other() {
     let mut host_of: BTreeMap<i64, &str> = BTreeMap::new();
     for name in names {
         let set_up = format!(
-            "ip address add {PRIVATE}/32 dev lo; echo 40000 40099 > /proc/sys/net/ipv4/ip_local_port_range"
+            "ip address add {PRIVATE}/32 dev lo; echo 40000 40031 > /proc/sys/net/ipv4/ip_local_port_range"
         );
         let status = hosts.command(name, Within::Network, "sh").args(["-c", &set_up]).status();
         assert!(status.expect("sh runs").success(), "{name}: {set_up}");
@@ -256,7 +256,8 @@ fn calls_through_a_proxy_are_linked_by_their_trace() {
             let file = snapshot(program, folder.path(), &[server.pid(), client.pid()]);
             for link in seen.look(&file) {
                 assert_eq!(link["confidence"], "likely", "{link}");
-                let evidence: Value = serde_json::from_str(link["evidence"].as_str().expect("evidence")).expect("JSON");
+                let evidence: Value =
+                    serde_json::from_str(link["evidence"].as_str().expect("evidence")).expect("JSON");
                 assert!(evidence["trace"].is_string() && evidence["client_socket"].is_null(), "{link}");
             }
         }

@@ -1,6 +1,6 @@
 //! The calls on one connection, both ends of which are known.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::facts::{Confidence, End, Evidence, Found, Link, Role, State};
 use super::join::side;
@@ -57,7 +57,7 @@ impl Pair<'_> {
             ends.ends.iter().enumerate().filter(|(_, end)| fits(end)).map(|(index, _)| index).collect()
         };
         let (asking, serving) = (of(clients, Role::Client), of(servers, Role::Server));
-        let mut by_stream: HashMap<i64, Vec<usize>> = HashMap::new();
+        let mut by_stream: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
         for &index in &serving {
             if let Some(stream) = servers.ends[index].stream {
                 by_stream.entry(stream).or_default().push(index);

@@ -4,7 +4,7 @@
 //! It is told of everything once ([`Join::add`]), in the order processes, sockets, ends, and says then what it has found
 //! ([`Join::found`]). A wrong link is worse than a missing one: what could be two things is no link, and `unmatched` says why.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::calls::{Ends, Pair};
 use super::facts::{Confidence, End, Evidence, Found, Link, Part, Process, Role, Side, State, Window};
@@ -15,7 +15,7 @@ const STEP_ENDS: usize = 20_000;
 
 #[derive(Default)]
 pub struct Join {
-    processes: HashMap<i64, Process>,
+    processes: BTreeMap<i64, Process>,
     sockets: Sockets,
     ends: Vec<End>,
     /// By socket, when all of them are there.
@@ -27,7 +27,7 @@ struct Order {
     /// Indices of ends with their socket, by socket.
     by_socket: Vec<(u32, u32)>,
     /// Where each socket's ends begin.
-    begins: HashMap<u32, u32>,
+    begins: BTreeMap<u32, u32>,
     next: usize,
     /// Ends whose connection says nothing: they may be joined by their trace.
     open: Vec<(u32, Box<str>)>,
@@ -66,7 +66,7 @@ impl Join {
             }
         }
         by_socket.sort_unstable();
-        let mut begins = HashMap::with_capacity(by_socket.len());
+        let mut begins = BTreeMap::new();
         for (at, (socket, _)) in by_socket.iter().enumerate() {
             begins.entry(*socket).or_insert(at as u32);
         }
@@ -184,7 +184,7 @@ impl Join {
 
     /// Those that neither socket nor stream has joined. One client and one server that say the same: what several say is ambiguous.
     fn by_trace(&self, open: Vec<(u32, Box<str>)>, found: &mut Found) {
-        let mut traces: HashMap<&str, [Vec<u32>; 2]> = HashMap::new();
+        let mut traces: BTreeMap<&str, [Vec<u32>; 2]> = BTreeMap::new();
         for (index, _) in &open {
             let Some(end) = self.ends.get(*index as usize) else { continue };
             if let Some(trace) = &end.trace {
@@ -233,7 +233,7 @@ pub(super) fn side(end: &End) -> Side {
 }
 
 /// The ends of a socket.
-fn of_socket<'a>(by_socket: &'a [(u32, u32)], begins: &HashMap<u32, u32>, socket: u32) -> &'a [(u32, u32)] {
+fn of_socket<'a>(by_socket: &'a [(u32, u32)], begins: &BTreeMap<u32, u32>, socket: u32) -> &'a [(u32, u32)] {
     let Some(&begin) = begins.get(&socket) else { return &[] };
     let rest = by_socket.get(begin as usize..).unwrap_or_default();
     let end = rest.iter().position(|(of, _)| *of != socket).unwrap_or(rest.len());

@@ -12,7 +12,7 @@
 //!
 //! Unix sockets name the other end's inode, which is a number of their kernel's.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::facts::{Process, Socket};
@@ -57,13 +57,13 @@ pub(super) enum Peer {
 
 #[derive(Default)]
 pub(super) struct Sockets {
-    names: HashMap<Arc<str>, Address>,
+    names: BTreeMap<Arc<str>, Address>,
     texts: Vec<Arc<str>>,
-    kernels: HashMap<Box<str>, u32>,
-    of_process: HashMap<i64, u32>,
+    kernels: BTreeMap<Box<str>, u32>,
+    of_process: BTreeMap<i64, u32>,
     pub(super) known: Vec<Known>,
-    by_inode: HashMap<(u32, i64), u32>,
-    by_row: HashMap<i64, u32>,
+    by_inode: BTreeMap<(u32, i64), u32>,
+    by_row: BTreeMap<i64, u32>,
 }
 
 impl Sockets {
@@ -171,7 +171,7 @@ impl Sockets {
     }
 
     /// Those at which connections wait, by what they listen at.
-    fn listeners(&self) -> HashSet<(Space, bool, Arc<str>)> {
+    fn listeners(&self) -> BTreeSet<(Space, bool, Arc<str>)> {
         let waited_at =
             self.known.iter().filter(|known| known.listens && known.receive_queue_bytes > Some(0));
         let key = |listener: &Known| {
@@ -182,7 +182,7 @@ impl Sockets {
         waited_at.map(key).collect()
     }
 
-    fn is_awaited(&self, socket: &Known, listeners: &HashSet<(Space, bool, Arc<str>)>) -> bool {
+    fn is_awaited(&self, socket: &Known, listeners: &BTreeSet<(Space, bool, Arc<str>)>) -> bool {
         let at = self.text(socket.meant);
         if listeners.is_empty() || at.is_empty() {
             return false;
@@ -191,8 +191,8 @@ impl Sockets {
         listeners.contains(&(socket.space, socket.is_unix, Arc::clone(&at))) || (!socket.is_unix && wild())
     }
 
-    fn by_addresses(&self) -> HashMap<(Address, Address), Vec<u32>> {
-        let mut found: HashMap<_, Vec<u32>> = HashMap::with_capacity(self.known.len());
+    fn by_addresses(&self) -> BTreeMap<(Address, Address), Vec<u32>> {
+        let mut found: BTreeMap<_, Vec<u32>> = BTreeMap::new();
         for (index, socket) in self.known.iter().enumerate().filter(|(_, s)| !s.is_unix && !s.listens) {
             found.entry((socket.local, socket.remote)).or_default().push(index as u32);
         }
@@ -200,8 +200,8 @@ impl Sockets {
     }
 
     /// Where each local address is used.
-    fn spaces(&self) -> HashMap<&str, Vec<Space>> {
-        let mut found: HashMap<&str, Vec<Space>> = HashMap::new();
+    fn spaces(&self) -> BTreeMap<&str, Vec<Space>> {
+        let mut found: BTreeMap<&str, Vec<Space>> = BTreeMap::new();
         for socket in self.known.iter().filter(|socket| !socket.is_unix) {
             let host = self.texts.get(socket.local as usize).map_or("", |text| host(text));
             let spaces = found.entry(host).or_default();
@@ -227,8 +227,8 @@ impl Sockets {
         &self,
         index: usize,
         socket: &Known,
-        by_addresses: &HashMap<(Address, Address), Vec<u32>>,
-        spaces: &HashMap<&str, Vec<Space>>,
+        by_addresses: &BTreeMap<(Address, Address), Vec<u32>>,
+        spaces: &BTreeMap<&str, Vec<Space>>,
     ) -> Peer {
         let found = by_addresses.get(&(socket.meant, socket.seen_as)).map_or(&[][..], Vec::as_slice);
         let others = || {

@@ -18,7 +18,6 @@ const NESTING_MAX: usize = 24;
 impl Reader<'_> {
     /// See the head of this file.
     //
-    // @go offset net.netFD.pfd = 0
     // @go size internal/poll.FD.Sysfd = 8
     pub fn descriptor_of_connection(&self, place: &Place, of: TypeRef) -> Result<i64, Gap> {
         let mut found: Option<i64> = None;
@@ -56,10 +55,8 @@ impl Reader<'_> {
                     found = Some(descriptor);
                 }
                 Shape::Struct(_) if ty.name.starts_with("sync/atomic.") => {
-                    if atomic_value(self.types, &ty)?.is_some() {
-                        let (at, held) = self.load(&place, of)?;
-                        open.push((at, held, nesting + 1));
-                    }
+                    let held = self.held_by_atomic(&place, of, &ty)?;
+                    open.extend(held.map(|(at, held)| (at, held, nesting + 1)));
                 }
                 Shape::Struct(fields) => {
                     for field in fields {
@@ -77,6 +74,11 @@ impl Reader<'_> {
             Some(..0) => Err(Gap::NoDescriptor("its connection is closed")),
             Some(descriptor) => Ok(descriptor),
         }
+    }
+
+    /// `None`: it is another type of that package.
+    fn held_by_atomic(&self, place: &Place, of: TypeRef, ty: &Type) -> Result<Option<(Place, TypeRef)>, Gap> {
+        atomic_value(self.types, ty)?.map(|_| self.load(place, of)).transpose()
     }
 
     fn descriptor_of(&self, place: &Place, net_fd: &Type) -> Result<i64, Gap> {
