@@ -18,6 +18,8 @@ use stillframe_tests::traceback::{Goroutine, Traceback};
 /// What README asks for.
 const PTRACE: &str = "CAP_SYS_PTRACE";
 const READ: &str = "CAP_DAC_READ_SEARCH";
+/// For sockets only.
+const ADMIN: &str = "CAP_SYS_ADMIN";
 
 /// Exit code: `stillframe help exit-codes`.
 const PERMISSION: i32 = 5;
@@ -88,13 +90,16 @@ fn targets_in_containers_are_captured_from_the_host_and_from_a_node_in_a_contain
         let (container, pid) = target(&program, namespaces);
         let what = |how: &str| format!("{program} with {namespaces:?}, {how}");
         let on_host = snapshot(pid, &file("host.db"));
-        let in_container = snapshot_in_container(pid, &file("container.db"), &[PTRACE, READ]);
+        let in_container = snapshot_in_container(pid, &file("container.db"), &[PTRACE, READ, ADMIN]);
+        let with_less = snapshot_in_container(pid, &file("less.db"), &[PTRACE, READ]);
         let go = printed(pid, &container.root().join("tmp/stack"));
         let after = snapshot(pid, &file("after.db"));
-        assert_free(pid, &what("after three snapshots"));
-        for (ran, name) in [(on_host, "host.db"), (in_container, "container.db")] {
+        assert_free(pid, &what("after four snapshots"));
+        for (ran, name, gaps) in
+            [(on_host, "host.db", 0), (in_container, "container.db", 0), (with_less, "less.db", 1)]
+        {
             assert_eq!(ran.code, Some(0), "{}: {ran:?}", what(name));
-            assert_whole(&what(name), &file(name), 1);
+            assert_whole(&what(name), &file(name), 1, gaps);
             assert_agrees(&what(name), &file(name), &go, &file("after.db"));
         }
         assert_eq!(after.code, Some(0), "{}: {after:?}", what("after"));
@@ -142,7 +147,7 @@ fn an_executable_that_is_gone_or_another_one_is_read_where_the_process_has_it() 
         let go = printed(process.pid(), &stack);
         assert_eq!(snapshot(process.pid(), &after).code, Some(0), "{what}");
         assert_free(process.pid(), what);
-        assert_whole(what, &before, process.pid());
+        assert_whole(what, &before, process.pid(), 0);
         assert_agrees(what, &before, &go, &after);
     }
 }
@@ -160,17 +165,19 @@ fn printed(pid: u32, stack: &Path) -> Traceback {
     Traceback::parse(&text.expect("it writes its stacks")).unwrap()
 }
 
-/// No gap, every stack to its end, and the process's number in its own namespace.
-fn assert_whole(what: &str, file: &Path, ns_pid: u32) {
-    let query = "SELECT (SELECT count(*) FROM gaps) AS gaps, \
+/// No gap but so many about its sockets, every stack to its end, and the process's number in its own namespace.
+fn assert_whole(what: &str, file: &Path, ns_pid: u32, gaps: u32) {
+    let query = "SELECT (SELECT count(*) FROM gaps WHERE what <> 'sockets') AS others, \
+                 (SELECT count(*) FROM gaps) AS gaps, \
                  (SELECT count(*) FROM stacks WHERE stop_reason <> 'complete') AS cut, \
                  (SELECT count(*) FROM goroutines) AS goroutines, ns_pid FROM processes";
     let ran = run(&["sql".as_ref(), "--json".as_ref(), file.as_os_str(), query.as_ref()]);
     assert_eq!(ran.code, Some(0), "{what}: {ran:?}");
     let rows: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{what}: {e}: {ran:?}"));
     let text = rows.to_string();
-    for expected in ["\"gaps\":0", "\"cut\":0", &format!("\"ns_pid\":{ns_pid}")] {
-        assert!(text.contains(expected), "{what}: {expected} is not in {text}");
+    let numbers = [("gaps", gaps), ("others", 0), ("cut", 0), ("ns_pid", ns_pid)];
+    for expected in numbers.map(|(name, number)| format!("\"{name}\":{number}")) {
+        assert!(text.contains(&expected), "{what}: {expected} is not in {text}");
     }
 }
 

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use stillframe_tests::captured::rows;
+use stillframe_tests::hosts::{Hosts, Within};
 use stillframe_tests::process_state::assert_free;
 use stillframe_tests::programs::{Program, Running};
 use stillframe_tests::stillframe::{binary, isolate, run, run_command};
@@ -285,12 +286,17 @@ fn translated_addresses_are_those_of_the_other_end() {
     snapshot(&[server.pid(), client.pid()], &file);
     let found = rows(
         &file,
-        "select pid, local, remote, translated_local, translated_remote from sockets s \
+        "select pid, local, remote, translated_local, translated_remote, peer_description from sockets s \
          join processes using (process_id) where s.state = 'established'",
     );
     let of =
         |running: &Running| found.iter().find(|row| row["pid"] == running.pid()).expect("it is connected");
+    let pids = [&server, &client].map(Running::pid);
     let (server, client) = (of(&server), of(&client));
+    for (end, other) in [(server, pids[1]), (client, pids[0])] {
+        let said = end["peer_description"].as_str().expect("it has a name");
+        assert!(said.ends_with(&format!(" (pid {other})")), "{said}");
+    }
     assert_eq!((&client["remote"], &server["local"]), (&"127.0.0.1:7008".into(), &"127.0.0.1:7009".into()));
     // What it has as its remote address is what the other end has as its local one, and so on.
     for (one, other) in [(client, server), (server, client)] {
@@ -329,5 +335,25 @@ fn without_the_right_to_enter_a_namespace_its_tables_are_read() {
         assert_eq!(row["inode"], told.inode);
         let receive = row["receive_queue_bytes"].as_u64();
         assert_eq!(receive, (row["family"] != "unix").then_some(told.receive), "{row}");
+    }
+}
+
+/// The other end is in another network namespace of the same host, which was not ordered.
+#[test]
+fn who_is_in_another_namespace_of_the_host_is_named() {
+    let program = Program::some("sockets").pop().expect("it is built");
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = Hosts::make("10.78.12", &["one", "other"]);
+    let address = format!("{}:7007", hosts.address("one"));
+    let start = |host: &str, variable: &str| {
+        Running::start(hosts.command(host, Within::Network, &program.path).env(variable, &address), None)
+    };
+    let (server, client) = (start("one", "SOCKETS_LISTEN"), start("other", "SOCKETS_DIAL"));
+    let name = program.path.file_name().unwrap().to_str().unwrap();
+    for (one, other) in [(&server, &client), (&client, &server)] {
+        let file = folder.path().join(format!("{}.db", one.pid()));
+        snapshot(&[one.pid()], &file);
+        let query = "select peer_description as x from sockets where state = 'established'";
+        assert_eq!(names(&file, query), [format!("{name} (pid {})", other.pid())]);
     }
 }

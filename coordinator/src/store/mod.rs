@@ -27,6 +27,7 @@ pub mod reader;
 mod rows;
 mod schema;
 mod sets;
+mod sockets;
 mod summary;
 mod tables;
 mod values;

@@ -266,6 +266,11 @@ impl Captures {
         let target = freezer.open(pid).map_err(|error| CaptureError::of_freezer(pid, error))?;
         let Some(exe) = target.process().exe.clone() else { return Err(CaptureError::KernelThread { pid }) };
         let build = self.build(&target, &exe).map_err(|error| unless_it_changed(&target, error))?;
+        // That takes long where they are very many, and only then says more than what captures have taken.
+        let began = Instant::now();
+        if target.list_descriptors().is_ok() {
+            self.preparations.expect(&build.identity.id, began.elapsed());
+        }
         if let (Some(until), Some(symbols)) = (values, &self.symbols) {
             let executable = target.executable().map_err(|error| CaptureError::of_freezer(pid, error))?;
             let executable = executable.into_file();

@@ -28,6 +28,13 @@ impl Preparations {
         known.insert(build_id.to_owned(), took.max((before + took) / 2));
     }
 
+    /// A target of that build was looked at, and takes that long for one thing alone.
+    pub(crate) fn expect(&self, build_id: &str, least: Duration) {
+        if least > self.expected(build_id) {
+            self.learn(build_id, least);
+        }
+    }
+
     pub(crate) fn expected(&self, build_id: &str) -> Duration {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(build_id).copied().unwrap_or(UNKNOWN).max(UNKNOWN)
@@ -58,6 +65,10 @@ mod tests {
         preparations.learn("a", Duration::from_millis(900));
         assert_eq!(preparations.expected("a"), Duration::from_millis(900));
         assert_eq!(preparations.expected("b"), UNKNOWN);
+        preparations.expect("a", Duration::from_millis(2));
+        assert_eq!(preparations.expected("a"), Duration::from_millis(900));
+        preparations.expect("b", UNKNOWN * 2);
+        assert_eq!(preparations.expected("b"), UNKNOWN * 2);
     }
 
     #[test]

@@ -7,13 +7,14 @@ use super::message::{
     COMMAND_BYTES_MAX, FrozenRecord, THREADS_PER_FRAME, TargetCommand, TargetReply, ThreadRecord,
 };
 use super::reader::{Held, Reader, Refusal};
+use super::readiness::unhurried;
 use super::socket::{Socket, SocketError};
 use super::sockets::send_sockets;
 use crate::auxiliary;
 use crate::environment::Environment;
 use crate::executable::Executable;
 use crate::freeze::{FreezeError, freeze_or_give_up};
-use crate::process::Process;
+use crate::process::{Process, ProcessError};
 use crate::sockets::{self, Descriptors, Shared};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -91,13 +92,17 @@ impl Conversation {
             }
             TargetCommand::Descriptors => {
                 self.must_run()?;
-                let listed = Descriptors::of(pid).map(|listed| self.descriptors = listed);
+                let listed =
+                    unhurried(|| Descriptors::of(pid)).map_err(|error| ProcessError::on(pid, "fd", error));
+                let listed = listed.flatten().map(|listed| self.descriptors = listed);
                 socket.send(&TargetReply::Descriptors(listed.map_err(Into::into)), &[])
             }
             TargetCommand::Sockets => {
                 self.must_run()?;
                 let before = std::mem::take(&mut self.descriptors);
-                send_sockets(socket, sockets::gather(&self.process, &before, &self.shared))
+                let (process, shared) = (&self.process, &self.shared);
+                let found = unhurried(|| sockets::gather(process, &before, shared));
+                send_sockets(socket, found.map_err(|error| ProcessError::on(pid, "fd", error)).flatten())
             }
             TargetCommand::Fate => socket.send(&TargetReply::Fate(self.process.fate().into()), &[]),
             TargetCommand::Read { slot, ranges } => {

@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 use stillframe_wire::limits::SOCKETS_PER_PROCESS_MAX;
 
-/// For as long they are listed; measured, 100,000 of them take a fifth of a second.
-const LISTING_MAX: Duration = Duration::from_secs(2);
+/// For as long they are listed; measured, 20,000 of them take a tenth of a second.
+const LISTING_MAX: Duration = Duration::from_secs(5);
 /// Descriptors of no socket that are kept, and bytes of what one names.
 const FILES_MAX: usize = 16 << 10;
 const FILE_BYTES_MAX: usize = 256;
@@ -48,6 +48,11 @@ impl Descriptors {
         Ok(found)
     }
 
+    /// The last descriptor of which it says what it names.
+    fn end(&self) -> u32 {
+        if self.is_cut { self.sockets.last().map_or(0, |(fd, _)| *fd) } else { u32::MAX }
+    }
+
     fn add(&mut self, fd: u32, link: &[u8]) {
         match socket_inode(link) {
             Some(inode) => self.sockets.push((fd, inode)),
@@ -62,14 +67,17 @@ impl Descriptors {
     /// What named the same both times: of each descriptor what it named then and later. And how many named a socket then or
     /// later, but not the same one.
     pub(super) fn unchanged(&self, later: &Descriptors) -> (Descriptors, u32) {
-        let sockets = common(&self.sockets, &later.sockets);
-        let descriptors = |all: &Descriptors| all.sockets.len().saturating_sub(sockets.len());
-        let other = |(fd, inode): &(u32, u64)| {
-            self.sockets.binary_search_by_key(fd, |(fd, _)| *fd).is_ok_and(|at| self.sockets[at].1 != *inode)
+        // They are listed in their order: of those behind the end of a list that is cut nothing is known.
+        let end = self.end().min(later.end());
+        let up_to_end = |all: &Descriptors| all.sockets.partition_point(|(fd, _)| *fd <= end);
+        let (before, later_ones) = (&self.sockets[..up_to_end(self)], &later.sockets[..up_to_end(later)]);
+        let sockets = common(before, later_ones);
+        let other = |(fd, inode): &&(u32, u64)| {
+            before.binary_search_by_key(fd, |(fd, _)| *fd).is_ok_and(|at| before[at].1 != *inode)
         };
         // A descriptor that named one then and another one later is one.
-        let twice = later.sockets.iter().filter(|descriptor| other(descriptor)).count();
-        let changed = descriptors(self) + descriptors(later) - twice;
+        let twice = later_ones.iter().filter(other).count();
+        let changed = before.len() + later_ones.len() - 2 * sockets.len() - twice;
         let files = common(&self.files, &later.files);
         let is_cut = self.is_cut || later.is_cut;
         (Descriptors { sockets, files, is_cut }, u32::try_from(changed).unwrap_or(u32::MAX))
@@ -118,6 +126,9 @@ mod tests {
         let (same, changed) = of(&[(4, 1), (5, 2), (6, 3)]).unchanged(&of(&[(4, 1), (5, 9), (7, 4)]));
         assert_eq!((same.sockets, changed), (vec![(4, 1)], 3));
         assert_eq!(same.files, [(1, "pipe:[5]".to_owned())]);
+        let cut = Descriptors { is_cut: true, ..of(&[(4, 1)]) };
+        let (same, changed) = of(&[(4, 1), (5, 2), (6, 3)]).unchanged(&cut);
+        assert_eq!((same.sockets, changed, same.is_cut), (vec![(4, 1)], 0, true));
     }
 
     #[test]

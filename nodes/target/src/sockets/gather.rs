@@ -2,6 +2,7 @@
 
 use super::descriptors::Descriptors;
 use super::diagnosis::{self, TABLES};
+use super::elsewhere;
 use super::namespace::Namespace;
 use super::owners::{self, Owners};
 use super::shared::Shared;
@@ -17,13 +18,16 @@ use std::time::{Duration, Instant};
 const NAMESPACE_MAX: Duration = Duration::from_secs(4);
 const HOST_MAX: Duration = Duration::from_secs(2);
 
+/// What is in other namespaces is looked at only if all of that went well.
+const ELSEWHERE_WITHIN: Duration = Duration::from_secs(10);
+
 /// Other processes that are named for one target.
 const OWNERS_MAX: usize = 4_096;
 
 /// All sockets of a network namespace.
 #[derive(Debug, Default)]
 pub(super) struct NamespaceSockets {
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     left_out: u64,
     problems: Vec<String>,
     /// Of the namespace; `None`: it is the host's.
@@ -75,7 +79,18 @@ pub(crate) fn gather(
     let host_tracking =
         shared.host_tracking.get(asked, || Tracking::of(pid, true, Instant::now() + HOST_MAX));
     found.translate(&[Some(&*host_tracking), all.tracking.as_ref()]);
-    let others = all.other_ends(&mut found.sockets);
+    let mut others = all.other_ends(&mut found.sockets);
+    if asked.elapsed() < ELSEWHERE_WITHIN {
+        others.extend(elsewhere::other_ends(&found.sockets, &others, namespace.inode, asked, shared));
+    }
+    // Nobody need be looked for who has both ends.
+    others.retain(|other| {
+        let is_own = inodes.contains(&other.inode);
+        if is_own {
+            found.sockets[other.socket].peer = Peer::Itself;
+        }
+        !is_own
+    });
     if !others.is_empty() {
         let owners = shared.owners.get(asked, || Owners::look(Instant::now() + HOST_MAX));
         found.problems.extend(owners.problem.clone());
@@ -85,16 +100,16 @@ pub(crate) fn gather(
 }
 
 /// What the other end of a socket is, by the table of its namespace.
-struct OtherEnd {
+pub(super) struct OtherEnd {
     /// Which socket's.
-    socket: usize,
-    inode: u64,
+    pub(super) socket: usize,
+    pub(super) inode: u64,
     /// It is the one that listens there: the connection waits for being accepted.
-    is_listener: bool,
+    pub(super) is_listener: bool,
 }
 
 impl NamespaceSockets {
-    fn read(pid: u32, namespace: &Namespace) -> NamespaceSockets {
+    pub(super) fn read(pid: u32, namespace: &Namespace) -> NamespaceSockets {
         let until = Instant::now() + NAMESPACE_MAX;
         let mut all = NamespaceSockets::default();
         let mut netlink = namespace.netlink().map_err(|error| error.to_string());
@@ -159,8 +174,8 @@ impl NamespaceSockets {
         let mut wanted: HashMap<(Kind, SocketAddr, SocketAddr), Vec<usize>> = HashMap::new();
         let mut unix: HashMap<u64, Vec<usize>> = HashMap::new();
         for (at, socket) in sockets.iter().enumerate() {
-            if let Some((local, remote)) = socket.entry.connection() {
-                wanted.entry((socket.entry.kind, remote, local)).or_default().push(at);
+            if let Some(end) = socket.other_end() {
+                wanted.entry(end).or_default().push(at);
             }
             if let Ends::Unix { peer_inode: Some(inode), .. } = socket.entry.ends {
                 unix.entry(inode).or_default().push(at);

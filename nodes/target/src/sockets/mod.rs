@@ -8,11 +8,12 @@
 //! * `diagnosis`: sock_diag(7), in the network namespace of the process (`namespace`); `tables`: `/proc/PID/net`, where that is
 //!   refused.
 //! * `tracking`: addresses that this host translates, by `/proc/net/nf_conntrack`.
-//! * `owners`: which process has the other end.
+//! * `elsewhere`: other ends in other network namespaces of this host; `owners`: which process has the other end.
 //! * `gather`: all of it put together; `shared`: once for all targets that ask at the same time.
 
 mod descriptors;
 mod diagnosis;
+mod elsewhere;
 mod gather;
 mod namespace;
 mod owners;
@@ -165,6 +166,15 @@ impl State {
             State::Other(number) => return format!("state {number}"),
         };
         name.to_owned()
+    }
+}
+
+impl Socket {
+    /// What the other end of a connection must have: its local and its remote address.
+    fn other_end(&self) -> Option<(Kind, SocketAddr, SocketAddr)> {
+        let (local, remote) = self.entry.connection()?;
+        let (other_remote, other_local) = self.translated.unwrap_or((local, remote));
+        Some((self.entry.kind, other_local, other_remote))
     }
 }
 

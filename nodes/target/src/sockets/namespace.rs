@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// The kernel answers at once, or never will.
 const ANSWER_S_MAX: i64 = 1;
@@ -44,6 +45,12 @@ impl Namespace {
         })?;
         made.map_err(Into::into)
     }
+}
+
+/// `net:[4026531840]`, of a link in `/proc/PID/ns`.
+pub(super) fn inode(link: &Path) -> Option<u64> {
+    let link = std::fs::read_link(link).ok()?;
+    link.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
 }
 
 fn netlink() -> Result<OwnedFd, Errno> {
