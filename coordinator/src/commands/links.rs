@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments, json: bool) -> anyhow::Result<Done> {
     let limit = (arguments.limit > 0).then_some(arguments.limit as usize);
     let hidden = Tree::new(&calls.links).write(&mut out, limit)?;
     if hidden > 0 {
-        output::say(&format!("{} more; --limit 0 shows all", output::count(hidden as u64, "call")));
+        output::say(&format!("{}; --limit 0 shows all", output::count(hidden as u64, "more call")));
     }
     if calls.links.is_empty() {
         output::say("no two goroutines are linked; --unmatched says why, --all shows idle connections");
@@ -109,7 +109,11 @@ impl<'a> Tree<'a> {
         let mut roots = 0;
         // Calls in a circle have no root: each is shown below the first of them.
         let is_root = |call: &&Call| !served.contains(&call.client.goroutine_id);
-        let (first, rest): (Vec<&Call>, Vec<&Call>) = self.calls.iter().partition(is_root);
+        let (mut first, rest): (Vec<&Call>, Vec<&Call>) = self.calls.iter().partition(is_root);
+        // The longest first, and of those whose age is not known those that wait for most.
+        first.sort_by_cached_key(|call| {
+            (call.age_s.is_none(), std::cmp::Reverse(self.count_below(call.client.goroutine_id)))
+        });
         for call in first.into_iter().chain(rest) {
             let client = call.client.goroutine_id;
             let of_client = self.by_client.get(&client).map_or(&[][..], Vec::as_slice);
@@ -124,6 +128,23 @@ impl<'a> Tree<'a> {
             self.below(out, client, &mut shown)?;
         }
         Ok(self.calls.len() - shown.len())
+    }
+
+    /// How many calls hang on a goroutine, as far as that matters for their order.
+    fn count_below(&self, client: i64) -> usize {
+        const COUNT_MAX: usize = 100;
+        let mut seen = HashSet::new();
+        let mut open = vec![client];
+        while let Some(client) = open.pop() {
+            for index in self.by_client.get(&client).into_iter().flatten() {
+                if seen.len() < COUNT_MAX && seen.insert(*index) {
+                    open.extend(
+                        self.calls.get(*index).and_then(|call| call.server.as_ref()).map(|s| s.goroutine_id),
+                    );
+                }
+            }
+        }
+        seen.len()
     }
 
     fn below(&self, out: &mut impl Write, client: i64, shown: &mut HashSet<usize>) -> io::Result<()> {

@@ -5,12 +5,23 @@ use serde_json::Value;
 
 use super::reader::{ReadError, Snapshot};
 
-/// The links of connections; those of probe sets have a meaning of their own.
+/// The links of connections; those of probe sets have a meaning of their own. The function is the innermost one of the program's
+/// own module, if there is one: the libraries through which it calls are not what it does.
 const CALLS: &str = "
 select l.link_id, l.protocol, coalesce(ce.method, se.method), l.state, l.confidence, l.evidence,
        (select max(r.age_s) from requests_in_flight r where r.goroutine_id = l.server_goroutine_id),
-       l.client_goroutine_id, cp.program, cp.instance, ch.hostname, cp.pid, cg.goid, cf.name,
-       l.server_goroutine_id, sp.program, sp.instance, sh.hostname, sp.pid, sg.goid, sf.name
+       l.client_goroutine_id, cp.program, cp.instance, ch.hostname, cp.pid, cg.goid,
+       coalesce((select f.name from stack_frames fr join functions f on f.function_id = fr.function_id
+                where fr.stack_id = cg.stack_id
+                  and (f.package = 'main'
+                       or f.package || '/' like substr(cp.main_module || ' ', 1, instr(cp.main_module || ' ', ' ') - 1) || '/%')
+                order by fr.depth limit 1), cf.name),
+       l.server_goroutine_id, sp.program, sp.instance, sh.hostname, sp.pid, sg.goid,
+       coalesce((select f.name from stack_frames fr join functions f on f.function_id = fr.function_id
+                where fr.stack_id = sg.stack_id
+                  and (f.package = 'main'
+                       or f.package || '/' like substr(sp.main_module || ' ', 1, instr(sp.main_module || ' ', ' ') - 1) || '/%')
+                order by fr.depth limit 1), sf.name)
 from links l
 join goroutines cg on cg.goroutine_id = l.client_goroutine_id
 join processes cp on cp.process_id = cg.process_id
