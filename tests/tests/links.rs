@@ -270,6 +270,44 @@ fn calls_through_a_proxy_are_linked_by_their_trace() {
     }
 }
 
+/// The client calls ports at which nobody listens: the kernel translates them.
+#[test]
+fn calls_to_translated_addresses_are_linked_and_never_certain() {
+    let program = Program::some("traffic").into_iter().find(|program| program.kind != Kind::NoDebugInfo);
+    let program = program.expect("traffic is built");
+    let folder = tempfile::tempdir().unwrap();
+    let mut rules =
+        "add table ip nat; add chain ip nat out { type nat hook output priority -100; };".to_owned();
+    for port in [7001, 7002, 7003] {
+        rules += &format!(" add rule ip nat out tcp dport {port} dnat to 127.0.0.1:{};", port + 100);
+    }
+    let mut server = Command::new("unshare");
+    server.args(["--net", "sh", "-c", "ip link set lo up && nft \"$1\" && shift && exec \"$0\" \"$@\""]);
+    server.arg(&program.path).arg(rules).arg("serve").arg(folder.path().join("record"));
+    let mut server = Running::start(server.args(["127.0.0.1", "7101"]), None);
+    let mut client = Command::new("nsenter");
+    client.args(["--target", &server.pid().to_string(), "--net", "--"]).arg(&program.path).arg("drive");
+    let mut client =
+        Running::start(client.args(["127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"]), None);
+    let mut seen = Seen::default();
+    for _ in 0..3 {
+        let file = snapshot(&program, folder.path(), &[server.pid(), client.pid()]);
+        for link in seen.look(&file) {
+            assert_eq!(link["confidence"], "likely", "{link}");
+            let evidence: Value =
+                serde_json::from_str(link["evidence"].as_str().expect("evidence")).expect("JSON");
+            assert_eq!(evidence["translated"], true, "{link}");
+        }
+    }
+    end(&mut client);
+    end(&mut server);
+    seen.report(&program);
+    for protocol in ["http1", "http2", "grpc"] {
+        assert!(seen.links.get(protocol).is_some_and(|of| of.known >= 6), "{protocol}");
+    }
+    assert!(100 * seen.recall.0 >= RECALL_MIN * seen.recall.1, "{:?}", seen.recall);
+}
+
 /// As it comes, but for its files; and its address.
 fn nginx(folder: &Path, to: &str) -> (Child, String) {
     let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
