@@ -99,20 +99,28 @@ impl Reader<'_> {
         let ty = self.types.get(field.of)?;
         Ok(match ty.shape {
             Shape::Interface { .. } | Shape::Pointer(_) | Shape::Struct(_) => {
-                let is_atomic = ty.name.starts_with("sync/atomic.") && names_connection(&field.name, true);
-                field.is_embedded || is_atomic || names_connection(&ty.name, false)
+                // `netConnAtomic`: an atomic variable's type says nothing of what it holds.
+                let is_atomic = || {
+                    ty.name.starts_with("sync/atomic.") && field.name.to_ascii_lowercase().contains("conn")
+                };
+                field.is_embedded || names_connection(&ty.name) || is_atomic()
             }
             _ => false,
         })
     }
 }
 
-/// Whether a name says that it is a connection's: `*github.com/jackc/pgx/v5.Conn`, `net.conn`, `netConnAtomic`.
-fn names_connection(name: &str, anywhere: bool) -> bool {
-    let name = name.split('[').next().unwrap_or(name);
-    let last = name.rsplit(['.', '/', '*']).next().unwrap_or(name).to_ascii_lowercase();
-    let is_named = ["conn", "connection", "netfd"].iter().any(|end| last.ends_with(end));
-    is_named || (anywhere && last.contains("conn"))
+/// Whether the name of a type says that it is a connection's: `*github.com/jackc/pgx/v5.Conn`, `net.conn`. Asked of every field
+/// that is passed, in the stop.
+fn names_connection(name: &str) -> bool {
+    let whole = match name.find('[') {
+        None | Some(0) => name,
+        Some(arguments) => &name[..arguments],
+    };
+    ["conn", "connection", "netfd"].iter().any(|end| {
+        let from = whole.len().wrapping_sub(end.len());
+        whole.get(from..).is_some_and(|found| found.eq_ignore_ascii_case(end))
+    })
 }
 
 #[cfg(test)]
@@ -263,11 +271,10 @@ mod tests {
         for name in
             ["net.Conn", "*github.com/jackc/pgx/v5/pgconn.PgConn", "*net.netFD", "database/sql/driver.Conn"]
         {
-            assert!(names_connection(name, false), "{name}");
+            assert!(names_connection(name), "{name}");
         }
         for name in ["*net/http.Transport", "io.Reader", "*x.ConnConfig", "*bufio.Reader"] {
-            assert!(!names_connection(name, false), "{name}");
+            assert!(!names_connection(name), "{name}");
         }
-        assert!(names_connection("netConnAtomic", true));
     }
 }
