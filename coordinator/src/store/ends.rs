@@ -12,7 +12,7 @@ const PART_ROWS: i64 = 20_000;
 /// The `source` of endpoints that are made here.
 pub(super) const WAITS: &str = "waits";
 
-/// The port is what the digits at the end of an address are. A server is who has what another socket of its namespace listens at.
+/// What a node says of a wait need not be JSON. The port is what the digits at the end of an address are. A server is who has what another socket of its namespace listens at.
 const INSERT_WAITS: &str = "
 with listening as materialized (
     select distinct netns, family = 'unix' as is_unix,
@@ -31,7 +31,7 @@ select w.goroutine_id, s.socket_id, s.fd,
        iif(s.family = 'unix', 'unix', 'tcp'), ?1
 from waits w
 join goroutines g on g.goroutine_id = w.goroutine_id
-join sockets s on s.process_id = g.process_id and s.fd = json_extract(w.detail, '$.fd')
+join sockets s on s.process_id = g.process_id and s.fd = iif(json_valid(w.detail), json_extract(w.detail, '$.fd'), null)
 where w.kind in ('net read', 'net write')
   and s.protocol in ('tcp', 'stream', 'seqpacket')
   and s.state <> 'listen'

@@ -74,6 +74,8 @@ fn process(pid: u32, is_client: bool) -> ProcessFacts {
     }
     let detail = r#"{"fd":9}"#.to_owned();
     facts.goroutines[2].waits.push(Wait { kind: "net read".into(), any: false, address: None, detail });
+    let detail = "{not JSON".to_owned();
+    facts.goroutines[3].waits.push(Wait { kind: "net read".into(), any: false, address: None, detail });
     facts
 }
 
