@@ -14,6 +14,8 @@ use stillframe_actors::clock::Clock;
 use stillframe_actors::connection::{Dial, Later, Reading, write_frame};
 use stillframe_actors::coordinator::actor::{Handle, Stores};
 use stillframe_actors::coordinator::state::Event as CoordinatorEvent;
+use stillframe_actors::linker::facts::{End, Role};
+use stillframe_actors::linker::{Part, Place};
 use stillframe_actors::node::actor::Status;
 use stillframe_actors::node::state::Identity;
 use stillframe_actors::order::{Order, Outcome, Progress, Stop};
@@ -149,6 +151,7 @@ struct Kept {
     hosts: Vec<String>,
     goroutines: Vec<(String, u64)>,
     lost: Vec<(String, u32, String)>,
+    unmatched: Vec<i64>,
     finished: bool,
     abandoned: bool,
 }
@@ -204,7 +207,37 @@ impl Store for Keeping {
                 kept.lost.push((member.name, 0, reason));
                 row()
             }
+            StoreTask::Ends { from: Place::Start } => {
+                let part = Part { next: Some(Place::Ends(0)), ..Part::default() };
+                WriterEvent::Done(Done::Ends(Arc::new(part)))
+            }
+            StoreTask::Ends { from } => {
+                assert_eq!(from, Place::Ends(0));
+                let end = End {
+                    id: 7,
+                    goroutine: 1,
+                    process: 1,
+                    socket: None,
+                    fd: None,
+                    role: Role::Client,
+                    protocol: "http1".into(),
+                    stream: None,
+                    method: None,
+                    trace: None,
+                    answered: None,
+                    buffered_bytes: None,
+                    writes: false,
+                };
+                let part = Part { ends: vec![end], ..Part::default() };
+                WriterEvent::Done(Done::Ends(Arc::new(part)))
+            }
+            StoreTask::Links { found } => {
+                kept.unmatched.extend(found.unmatched.iter().map(|(end, _)| *end));
+                row()
+            }
             StoreTask::Finish => {
+                // What was found is written before the file is finished.
+                assert_eq!(std::mem::take(&mut kept.unmatched), [7]);
                 kept.finished = true;
                 let goroutines = kept.goroutines.iter().map(|(_, count)| count).sum();
                 WriterEvent::Done(Done::Finished { complete: kept.lost.is_empty(), goroutines, bytes: 1 })

@@ -13,6 +13,7 @@
 #![deny(unsafe_code)]
 
 pub mod entropy;
+mod links;
 pub mod log;
 pub mod machines;
 pub mod oracle;

@@ -10,7 +10,7 @@ use stillframe_actors::order::Outcome;
 use stillframe_actors::snapshot::state::FINISH_WITHIN;
 use stillframe_wire::limits::{ORDERS_PER_NODE_MAX, ORDERS_WAITING_MAX, SENDERS_MAX};
 
-use crate::SECOND;
+use crate::{SECOND, links};
 
 /// After an order's deadline, and after that for finishing its file: an event loop's turn, and no more.
 const GRACE_NS: u64 = SECOND;
@@ -57,6 +57,8 @@ pub struct File {
     pub rows: BTreeMap<TargetKey, Vec<(CaptureNumber, u64)>>,
     /// Captured values, likewise.
     pub values: BTreeMap<TargetKey, Vec<(CaptureNumber, u64)>>,
+    /// Which target calls which, by their places in the file.
+    pub links: BTreeSet<(i64, i64)>,
     pub lost_targets: Vec<(TargetKey, String)>,
     pub lost_nodes: Vec<(String, String)>,
 }
@@ -373,6 +375,9 @@ impl Oracles {
             if file.lost_targets.iter().any(|(lost, _)| lost == key) {
                 wrong(Oracle::Files, format!("{key:?} is there, and is said to be missing"));
             }
+        }
+        if file.links != links::expected(file.rows.len()) {
+            wrong(Oracle::Files, format!("{} targets are linked as {:?}", file.rows.len(), file.links));
         }
         for key in file.values.keys().filter(|key| !file.rows.contains_key(*key)) {
             wrong(Oracle::Files, format!("{key:?} has values of no result"));

@@ -38,6 +38,7 @@ fn compare(program: &Path, file: &Path, problems: &mut Vec<String>) -> BTreeMap<
     assert_eq!(ran.code, Some(0), "{}: {}", program.display(), ran.stderr);
     let mut found: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     check_flights(program, file, &expected, problems);
+    found.extend(linked(file));
     for ((probe, column), values) in expected.iter().filter(|((probe, _), _)| probe != FLIGHTS) {
         // All of a context at once: which belong together.
         let value = match (probe.as_str(), column.as_str()) {
@@ -76,11 +77,13 @@ fn compare(program: &Path, file: &Path, problems: &mut Vec<String>) -> BTreeMap<
 /// Where a method is missing, the protocol tells.
 fn check_flights(program: &Path, file: &Path, expected: &Expected, problems: &mut Vec<String>) {
     let Some(told) = expected.get(&(FLIGHTS.to_owned(), "row".to_owned())) else { return };
-    let found: Vec<[String; 2]> =
-        rows(file, "select role || ' ' || protocol as protocol, method from endpoints")
-            .iter()
-            .map(|row| ["protocol", "method"].map(|name| row[name].as_str().unwrap_or_default().to_owned()))
-            .collect();
+    let found: Vec<[String; 2]> = rows(
+        file,
+        "select role || ' ' || protocol as protocol, method from endpoints where source <> 'waits'",
+    )
+    .iter()
+    .map(|row| ["protocol", "method"].map(|name| row[name].as_str().unwrap_or_default().to_owned()))
+    .collect();
     let mut left: Vec<[&str; 2]> = told.iter().map(|row| split_method(row)).collect();
     let is_known = |[_, method]: &&[String; 2]| !method.is_empty();
     let (known, unknown): (Vec<_>, Vec<_>) = found.iter().partition(is_known);
@@ -91,6 +94,22 @@ fn check_flights(program: &Path, file: &Path, expected: &Expected, problems: &mu
     if !fits || !left.is_empty() {
         problems.push(format!("{}: in flight are {told:#?}, not {found:#?}", program.display()));
     }
+}
+
+/// By protocol: how many of the calls that are served are linked with who waits for them, in the same process; what the client's end
+/// has for its connection, if its server is something else.
+fn linked(file: &Path) -> BTreeMap<String, (usize, usize)> {
+    let query = "select e.protocol || iif(e.role = 'server', ' linked', ' connection') as what, count(*) as all_ends, \
+                 sum(iif(e.role = 'server', \
+                         exists (select 1 from links l where l.server_endpoint_id = e.endpoint_id and l.state = 'in flight'), \
+                         e.socket_id is not null)) as found \
+                 from endpoints e \
+                 where e.source <> 'waits' and (e.role = 'server' or e.protocol in ('sql', 'postgres', 'redis')) group by 1";
+    let number = |value: &serde_json::Value| value.as_u64().expect("a count") as usize;
+    let of = |row: &serde_json::Value| {
+        (row["what"].as_str().expect("a text").to_owned(), (number(&row["found"]), number(&row["all_ends"])))
+    };
+    rows(file, query).iter().map(of).collect()
 }
 
 /// What stands before and after the second space.

@@ -1,4 +1,15 @@
-//! Joins what the processes of a snapshot say of their sockets.
+//! Joins what the processes of a snapshot say of their sockets: who waits for whom across processes.
+//!
+//! [`join::Join`] is the join itself: facts in, links out; also for who adds endpoints to a file later.
 
 pub mod actor;
+mod calls;
+pub mod facts;
+pub mod join;
+mod peers;
 pub mod state;
+#[cfg(test)]
+mod tests;
+
+pub use facts::{Found, Part, Place};
+pub use join::Join;

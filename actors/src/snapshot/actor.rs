@@ -1,5 +1,7 @@
 //! The snapshot's actor: starts its linker and its writer, and passes on.
 
+use std::sync::Arc;
+
 use stillframe_wire::message::{FailureClass, OrderId};
 use tokio::sync::mpsc;
 
@@ -61,8 +63,10 @@ pub(crate) fn start(
 impl Carrying {
     fn children(&mut self, me: &Mailbox<Event>) -> Option<&Children> {
         if let Some((store, clock)) = self.to_start.take() {
-            let linker = linker::actor::start(me.clone(), clock.clone());
+            let for_linker = linker::actor::Writer::default();
+            let linker = linker::actor::start(me.clone(), Arc::clone(&for_linker), clock.clone());
             let writer = writer::actor::start(store, self.streams.clone(), me.clone(), linker.clone(), clock);
+            let writer = for_linker.get_or_init(|| writer).clone();
             self.children = Some(Children { writer, linker });
         }
         self.children.as_ref()

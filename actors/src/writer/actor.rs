@@ -1,6 +1,7 @@
 //! The writer's actor: gives its tasks to a store, and reads streams for it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stillframe_wire::batch::Batch;
@@ -14,7 +15,7 @@ use super::streams::Streams;
 use crate::actor::{Carrier, Mailbox};
 use crate::clock::Clock;
 use crate::connection::{Reading, read_frame};
-use crate::linker;
+use crate::linker::{self, Found, Place};
 use crate::snapshot::{Event as SnapshotEvent, Member, StreamId, TargetKey};
 
 /// Batches that were read and wait to be written.
@@ -25,10 +26,30 @@ const SILENT_MAX: Duration = Duration::from_secs(5);
 /// What a store is to do. The batches of a load end with [`Batch::Done`]; an error, or an end before that, means that the
 /// stream broke, and the store must have nothing of it.
 pub enum StoreTask {
-    Host { member: Member },
-    Load { key: TargetKey, batches: mpsc::Receiver<Result<Batch, String>> },
-    LostTarget { key: TargetKey, pid: u32, program: String, reason: String },
-    LostNode { member: Member, reason: String },
+    Host {
+        member: Member,
+    },
+    Load {
+        key: TargetKey,
+        batches: mpsc::Receiver<Result<Batch, String>>,
+    },
+    LostTarget {
+        key: TargetKey,
+        pid: u32,
+        program: String,
+        reason: String,
+    },
+    LostNode {
+        member: Member,
+        reason: String,
+    },
+    /// Answered with [`Done::Ends`].
+    Ends {
+        from: Place,
+    },
+    Links {
+        found: Arc<Found>,
+    },
     Finish,
     Abandon,
 }
@@ -98,6 +119,8 @@ impl Carrier<Writer> for Carrying {
                         StoreTask::LostTarget { key, pid, program, reason }
                     }
                     Task::LostNode { member, reason } => StoreTask::LostNode { member, reason },
+                    Task::Ends { from } => StoreTask::Ends { from },
+                    Task::Links { found } => StoreTask::Links { found },
                     Task::Finish => StoreTask::Finish,
                     Task::Abandon => StoreTask::Abandon,
                 };
@@ -119,7 +142,7 @@ impl Carrier<Writer> for Carrying {
                 }
             }
             Effect::ToSnapshot(event) => self.snapshot.tell(event),
-            Effect::Written { key } => self.linker.tell(linker::state::Event::Written { key }),
+            Effect::ToLinker(event) => self.linker.tell(event),
         }
     }
 }

@@ -5,9 +5,12 @@
 //! is bounded by windows and not by results. A stream that breaks leaves nothing behind in the file.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use stillframe_wire::message::FailureClass;
 
+use crate::linker::facts::{Found, Part, Place};
+use crate::linker::state::{Event as LinkerEvent, Request};
 use crate::machine::Machine;
 use crate::snapshot::{Event as SnapshotEvent, Member, StreamId, TargetKey, WriterOrder};
 use crate::time::{Moment, Now};
@@ -34,6 +37,14 @@ pub enum Task {
         member: Member,
         reason: String,
     },
+    /// Say what the file knows of sockets and who is at their ends, from here on.
+    Ends {
+        from: Place,
+    },
+    /// Write what joins them.
+    Links {
+        found: Arc<Found>,
+    },
     /// Finish the file and give it its name.
     Finish,
     /// Delete what there is, a finished file too: whoever ordered it was told that there is none.
@@ -43,6 +54,7 @@ pub enum Task {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     Order(WriterOrder),
+    Linker(Request),
     /// The task at hand is done.
     Done(Done),
     /// The load at hand broke; the file is as it was before.
@@ -61,6 +73,7 @@ pub enum Event {
 pub enum Done {
     Row,
     Loaded { goroutines: u64 },
+    Ends(Arc<Part>),
     Finished { complete: bool, goroutines: u64, bytes: u64 },
 }
 
@@ -72,10 +85,7 @@ pub enum Effect {
         stream: StreamId,
     },
     ToSnapshot(SnapshotEvent),
-    /// To the linker.
-    Written {
-        key: TargetKey,
-    },
+    ToLinker(LinkerEvent),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -137,8 +147,14 @@ impl Writer {
         let snapshot = match (self.at_hand.take(), done) {
             (Some(Task::Load { stream, key }), Done::Loaded { goroutines }) => {
                 self.loaded.insert(key.clone());
-                effects.push(Effect::Written { key: key.clone() });
+                effects.push(Effect::ToLinker(LinkerEvent::Written { key: key.clone() }));
                 SnapshotEvent::Written { stream, key, goroutines }
+            }
+            (Some(Task::Ends { .. }), Done::Ends(part)) => {
+                return effects.push(Effect::ToLinker(LinkerEvent::Read(part)));
+            }
+            (Some(Task::Links { .. }), Done::Row) => {
+                return effects.push(Effect::ToLinker(LinkerEvent::Kept));
             }
             (Some(Task::Finish), Done::Finished { complete, goroutines, bytes }) => {
                 self.closed = true;
@@ -164,6 +180,9 @@ impl Machine for Writer {
             }
             Event::Order(order) if self.closed && order != WriterOrder::Abandon => {}
             Event::Order(order) => self.order(order, effects),
+            Event::Linker(_) if self.closed => {}
+            Event::Linker(Request::Read(from)) => self.tasks.push_back(Task::Ends { from }),
+            Event::Linker(Request::Keep(found)) => self.tasks.push_back(Task::Links { found }),
             Event::Done(done) => self.done(done, effects),
             Event::Broken { reason } => {
                 if let Some(Task::Load { stream, key }) = self.at_hand.take() {

@@ -165,7 +165,7 @@ proptest! {
                     WriterEffect::ToSnapshot(SnapshotEvent::Written { stream, .. } | SnapshotEvent::Broken { stream, .. }) => {
                         open.remove(&stream.0);
                     }
-                    WriterEffect::ToSnapshot(_) | WriterEffect::Written { .. } => {}
+                    WriterEffect::ToSnapshot(_) | WriterEffect::ToLinker(_) => {}
                 }
             }
         }

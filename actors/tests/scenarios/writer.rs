@@ -1,6 +1,9 @@
 //! One file in the making, and the linker beside it.
 
-use stillframe_actors::linker::state::{Event as LinkerEvent, Linker};
+use std::sync::Arc;
+
+use stillframe_actors::linker::state::{Event as LinkerEvent, Linker, Request};
+use stillframe_actors::linker::{Part, Place};
 use stillframe_actors::snapshot::{StreamId, TargetKey, WriterOrder};
 use stillframe_actors::writer::state::{Done, Event, Writer};
 use stillframe_wire::message::{FailureClass, TargetId};
@@ -89,11 +92,31 @@ fn abandoned_in_each_phase() {
 }
 
 #[test]
-fn the_linker_counts_what_was_written() {
+fn the_linker_has_everything_read_and_then_what_it_found_written() {
+    let part = |next| LinkerEvent::Read(Arc::new(Part { next, ..Part::default() }));
     let text = Script::new(Linker::default())
-        .at(0, LinkerEvent::Join)
-        .at(1, LinkerEvent::Written { key: key(1) })
+        .at(0, LinkerEvent::Written { key: key(1) })
+        .at(1, LinkerEvent::Join)
         .at(2, LinkerEvent::Join)
+        .at(3, part(Some(Place::Sockets(0))))
+        .at(4, part(None))
+        .at(5, part(None))
+        .at(6, LinkerEvent::Kept)
+        .at(7, LinkerEvent::Kept)
+        .text();
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_writer_reads_and_writes_for_the_linker_in_its_turn() {
+    let request = |request| Event::Linker(request);
+    let text = Script::new(Writer::default())
+        .at(0, request(Request::Read(Place::Start)))
+        .at(1, request(Request::Keep(Arc::default())))
+        .at(2, Event::Done(Done::Ends(Arc::default())))
+        .at(3, Event::Done(Done::Row))
+        .at(4, Event::Order(WriterOrder::Abandon))
+        .at(5, request(Request::Read(Place::Start)))
         .text();
     insta::assert_snapshot!(text);
 }

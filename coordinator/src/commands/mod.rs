@@ -13,6 +13,7 @@ mod exit_codes;
 mod failure;
 mod groups;
 mod interrupt;
+mod links;
 mod local_snapshot;
 mod node;
 mod node_credentials;
@@ -48,6 +49,7 @@ Examples:
   stillframe ps                                 which Go processes run here?
   stillframe snapshot --pid 4711 -o s.db        take a snapshot of one
   stillframe groups s.db                        what is everybody doing?
+  stillframe links s.db                         who waits for whom across processes?
   stillframe dump s.db                          every stack, as Go prints it
   stillframe sql s.db 'select * from about'     ask anything; the file documents itself
   stillframe probe check p.toml --pid 4711      what would these probes capture?
@@ -69,6 +71,7 @@ enum Command {
     Ps(ps::Arguments),
     Snapshot(snapshot::Arguments),
     Groups(groups::Arguments),
+    Links(links::Arguments),
     Dump(dump::Arguments),
     Sql(sql::Arguments),
     Probe(probe::Arguments),
@@ -103,6 +106,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Ps(arguments) => ps::run(&arguments, json),
         Command::Snapshot(arguments) => snapshot::run(&arguments, json),
         Command::Groups(arguments) => groups::run(&arguments, json),
+        Command::Links(arguments) => links::run(&arguments, json),
         Command::Dump(arguments) => dump::run(&arguments, json),
         Command::Sql(arguments) => sql::run(&arguments, json),
         Command::Probe(arguments) => probe::run(&arguments, json),

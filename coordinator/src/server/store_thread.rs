@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 
@@ -149,6 +150,11 @@ impl Thread {
                 Ok(row())
             }
             StoreTask::LostNode { member, reason } => self.lost_node(&member, &reason),
+            StoreTask::Ends { from } => Ok(Event::Done(Done::Ends(Arc::new(self.writer()?.ends(from)?)))),
+            StoreTask::Links { found } => {
+                self.writer()?.links(&found)?;
+                Ok(row())
+            }
             StoreTask::Finish => self.finish(notify),
             StoreTask::Abandon => self.abandon(),
         }

@@ -325,7 +325,7 @@ pub const ABOUT: &[About] = &[
         columns: &[
             ("endpoint_id", "key"),
             ("goroutine_id", "the goroutine that serves the request, or waits for its answer"),
-            ("socket_id", "NULL: sockets are not captured yet"),
+            ("socket_id", "of its connection; NULL: unmatched says why"),
             ("role", "server, client"),
             ("protocol", "http1, http2, grpc, sql, postgres, redis, or what a probe set says"),
             ("stream_id", "of HTTP/2 and gRPC: number of the stream in its connection"),
@@ -338,8 +338,24 @@ pub const ABOUT: &[About] = &[
             ("started_source", "how that is known"),
             ("trace_id", "of OpenTelemetry, in hex; NULL: none, or not captured"),
             ("span_id", "likewise"),
-            ("unmatched", "why it has no link"),
-            ("source", "the [[endpoint]] section of a pack or probe set that has made it"),
+            (
+                "unmatched",
+                "why it has no link: its peer was not captured, has gone, has not read it yet, is ambiguous, or cannot be told",
+            ),
+            (
+                "source",
+                "the [[endpoint]] section of a pack or probe set that has made it; waits: a goroutine that waits for bytes of a connection, for no call that is known",
+            ),
+            (
+                "parent_span_id",
+                "of a server: the span that its client has sent along, in hex; NULL: none, or not captured",
+            ),
+            ("fd", "the descriptor of its connection; NULL: not known"),
+            ("answered", "1: the head of the answer was sent, or has come; 0: not yet; NULL: not known"),
+            (
+                "buffered_bytes",
+                "bytes behind the request that its process has read from the connection; NULL: not known",
+            ),
         ],
         example: "select role, protocol, method, count(*) as requests from endpoints group by 1, 2, 3 order by 4 desc limit 20",
     },

@@ -10,12 +10,15 @@
 //! Only this folder names rusqlite. It keeps no clock: times are handed in.
 
 pub mod about;
+pub mod calls;
 mod cells;
 mod cut;
 mod defect;
+mod ends;
 mod file;
 mod hosts;
 mod interner;
+mod links;
 mod load;
 pub mod order;
 mod probes;

@@ -182,7 +182,11 @@ create table endpoints (
     trace_id         text,
     span_id          text,
     unmatched        text,
-    source           text not null
+    source           text not null,
+    parent_span_id   text,
+    fd               integer,
+    answered         integer,
+    buffered_bytes   integer
 );
 
 create table links (

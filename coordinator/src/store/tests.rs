@@ -16,6 +16,7 @@ use super::writer::SnapshotWriter;
 use super::{QueryError, QueryLimits, QueryOutcome, RowSink, Value};
 
 mod disk;
+mod links;
 mod sets;
 mod stream;
 mod values;

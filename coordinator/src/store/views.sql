@@ -120,13 +120,14 @@ join snapshot n
 left join functions a on a.function_id = g.start_function_id
 left join functions f on f.function_id = s.user_function_id
 where g.is_system = 0
-  and not exists (select 1 from endpoints e where e.goroutine_id = g.goroutine_id and e.role = 'server')
+  and not exists (select 1 from endpoints e where e.goroutine_id = g.goroutine_id and e.role = 'server' and e.source <> 'waits')
   and (g.born_before_unix_ns is null
        or coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns) - g.born_before_unix_ns >= 60000000000);
 
 -- A client that runs elsewhere is found by links between endpoints; what a request waits for in the end, by waits.
 -- The goroutine that serves a stream of HTTP/2 was started for it, but for gRPC's workers (NumStreamWorkers). One that
--- serves a connection of HTTP/1.1 was not, and of what probe sets call a request nobody knows.
+-- serves a connection of HTTP/1.1 was not, and of what probe sets call a request nobody knows. A call that two goroutines wait
+-- for is one request. Who waits for bytes of a connection serves nothing.
 create view requests_in_flight as
 select (coalesce(p.frozen_start_unix_ns, n.taken_at_unix_ns)
         - case when e.started_unix_ns is not null then e.started_unix_ns
@@ -160,10 +161,12 @@ join stacks s on s.stack_id = g.stack_id
 join processes p on p.process_id = g.process_id
 join hosts h on h.host_id = p.host_id
 join snapshot n
-left join links l on l.server_endpoint_id = e.endpoint_id
+left join links l on l.link_id = (
+    select min(link_id) from links where server_endpoint_id = e.endpoint_id and state = 'in flight')
 left join goroutines cg on cg.goroutine_id = l.client_goroutine_id
 left join processes cp on cp.process_id = cg.process_id
-where e.role = 'server';
+where e.role = 'server'
+  and e.source <> 'waits';
 
 -- Who waits for whom: the links in which the client waits.
 create view waits_for as

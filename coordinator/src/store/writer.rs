@@ -13,21 +13,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::params;
+use stillframe_actors::linker::{Found, Part, Place};
 use stillframe_wire::batch::Batch;
 use stillframe_wire::facts::HostFacts;
 use tempfile::{NamedTempFile, TempPath};
 
 use super::about::ABOUT;
 use super::cut::Cut;
+use super::ends;
 use super::file::{Database, folder_of, publish};
 use super::hosts::Host;
+use super::links;
 use super::load::ProcessLoad;
 use super::order::{
     ClockBound, Existing, HostKey, LostProcess, ProcessSummary, SnapshotMeta, Summary, WriteError,
 };
 use super::probes::Probes;
 use super::schema;
-use super::sets::{self, Budget};
+use super::sets::{self, Budget, Outcome};
 use super::tables::Tables;
 use crate::probe_sets::{self, Outline};
 
@@ -46,6 +49,9 @@ pub struct SnapshotWriter {
     /// What the probe sets add by SQL.
     set: Outline,
     taken_at_unix_ns: Option<i64>,
+    /// What was derived so far, when everything is loaded.
+    derived: Option<(Outcome, Budget)>,
+    is_linked: bool,
     /// The process that is being loaded.
     load: Option<ProcessLoad>,
     /// Writing has failed: what is in the file is unknown.
@@ -88,6 +94,8 @@ impl SnapshotWriter {
             cut: Cut::default(),
             set,
             taken_at_unix_ns: None,
+            derived: None,
+            is_linked: false,
             load: None,
             is_spoiled: false,
         })
@@ -220,15 +228,34 @@ impl SnapshotWriter {
         self.insert_gap(host, Some(process_id), "process", &lost.reason)
     }
 
+    /// For the linker: what the file knows of the ends of connections, from there on. Everything is loaded by then.
+    pub fn ends(&mut self, from: Place) -> Result<Part, WriteError> {
+        self.check_idle("its ends")?;
+        let derived = self.derive_ends();
+        self.guard(derived)?;
+        // Who has asked will link them.
+        self.is_linked = true;
+        let part = ends::read(&self.database.connection, from).map_err(|source| self.database.failed(source));
+        self.guard(part)
+    }
+
+    /// Writes what joins them.
+    pub fn links(&mut self, found: &Found) -> Result<(), WriteError> {
+        self.check_idle("links")?;
+        let kept =
+            links::keep(&self.database.connection, found).map_err(|source| self.database.failed(source));
+        self.guard(kept)
+    }
+
     /// Completes the file and gives it its name. `duration_ns` is from the order until the last fact.
     pub fn finish(mut self, duration_ns: i64) -> Result<Summary, WriteError> {
         self.check_idle("the finished file")?;
-        let mut complete = self.processes.iter().all(|process| process.state == "complete")
-            && self.hosts.iter().all(Host::is_complete);
-        self.write_probe_tables()?;
-        self.insert_closing_rows(complete, duration_ns)?;
-        self.index()?;
-        complete &= self.derive()?;
+        self.derive_ends()?;
+        if !self.is_linked {
+            links::link(&self.database.connection).map_err(|source| self.database.failed(source))?;
+        }
+        self.database.execute("update snapshot set duration_ns = ?", [duration_ns])?;
+        let complete = self.is_complete() & self.derive_rest()?;
         let finding = self.check()?;
         if finding != "ok" {
             return Err(WriteError::Check { path: self.output, finding });
@@ -248,6 +275,26 @@ impl SnapshotWriter {
             processes: self.processes,
             complete,
         })
+    }
+
+    fn is_complete(&self) -> bool {
+        self.processes.iter().all(|process| process.state == "complete")
+            && self.hosts.iter().all(Host::is_complete)
+    }
+
+    /// When everything is loaded: the rest of the tables, indices, and what links are made of. Once.
+    fn derive_ends(&mut self) -> Result<(), WriteError> {
+        if self.derived.is_some() {
+            return Ok(());
+        }
+        self.write_probe_tables()?;
+        self.insert_closing_rows(self.is_complete(), 0)?;
+        self.index()?;
+        self.database.run("begin")?;
+        let mut budget = Budget::new(SQL_TIME_MAX);
+        let derived = sets::derive_ends(&mut self.database.connection, &self.set, &self.set, &mut budget);
+        self.derived = Some((derived.map_err(|source| self.database.failed(source))?, budget));
+        Ok(())
     }
 
     fn write_probe_tables(&mut self) -> Result<(), WriteError> {
@@ -326,12 +373,13 @@ impl SnapshotWriter {
         self.database.run(schema::VIEWS)
     }
 
-    /// Adds what the probe sets make by SQL, which may read everything else. `false`: not all of it.
-    fn derive(&mut self) -> Result<bool, WriteError> {
-        self.database.run("begin")?;
-        let derived =
-            sets::derive(&mut self.database.connection, &self.set, &self.set, &mut Budget::new(SQL_TIME_MAX));
-        let failed = derived.map_err(|source| self.database.failed(source))?.failed;
+    /// Adds what else the probe sets make by SQL, which may read everything else. `false`: not all of it.
+    fn derive_rest(&mut self) -> Result<bool, WriteError> {
+        let Some((mut outcome, mut budget)) = self.derived.take() else { return Ok(true) };
+        let connection = &mut self.database.connection;
+        let derived = sets::derive_rest(connection, &self.set, &self.set, &mut budget, &mut outcome);
+        derived.map_err(|source| self.database.failed(source))?;
+        let failed = outcome.failed;
         for error in &failed {
             self.tables.gaps += 1;
             self.database.execute(

@@ -52,6 +52,9 @@ pub enum Gap {
     Implausible(String),
     #[error("being written")]
     BeingWritten,
+    /// Of a network connection.
+    #[error("{0}")]
+    NoDescriptor(&'static str),
     #[error("redacted")]
     Redacted,
     /// Inside `runtime/secret.Do`.

@@ -289,8 +289,15 @@ impl World<'_> {
         let Some(run) = self.run_mut(number) else { return };
         let mut effects = Vec::new();
         run.linker.handle(now, event, &mut effects);
-        for linker::Effect::Joined { .. } in effects {
-            self.mail(Address::Snapshot(number), Mail::Snapshot(snapshot::Event::Linked));
+        for effect in effects {
+            match effect {
+                linker::Effect::Joined { .. } => {
+                    self.mail(Address::Snapshot(number), Mail::Snapshot(snapshot::Event::Linked));
+                }
+                linker::Effect::Writer(request) => {
+                    self.mail(Address::Writer(number), Mail::Writer(writer::Event::Linker(request)));
+                }
+            }
         }
     }
 
@@ -310,8 +317,8 @@ impl World<'_> {
                     }
                     self.mail(Address::Snapshot(number), Mail::Snapshot(event));
                 }
-                writer::Effect::Written { key } => {
-                    self.mail(Address::Linker(number), Mail::Linker(linker::Event::Written { key }));
+                writer::Effect::ToLinker(event) => {
+                    self.mail(Address::Linker(number), Mail::Linker(event));
                 }
             }
         }

@@ -1,12 +1,14 @@
 //! The writer's thread: it does one task at a time, in steps that each take the disk's time and may each fail.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use stillframe_actors::writer::state::{Done, Event, Task};
 use stillframe_wire::message::FailureClass;
 
 use super::network::Wire;
 use super::world::{Address, Mail, Occurrence, Planted, World};
+use crate::links;
 use crate::oracle::Observation;
 use crate::{MILLISECOND, SECOND};
 
@@ -169,6 +171,11 @@ impl World<'_> {
             Task::Load { stream, key } => {
                 return self.load_step(run, stream.0, (key.node.clone(), key.target.0), progress);
             }
+            Task::Ends { from } => {
+                let part = links::part(self.disk.file(run), *from);
+                return Step::Done(Done::Ends(Arc::new(part)));
+            }
+            Task::Links { found } => links::keep(self.disk.file(run), found),
             Task::Finish => return self.finish_step(run, progress),
             Task::Abandon => {}
         }

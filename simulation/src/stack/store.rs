@@ -16,6 +16,7 @@ use stillframe_wire::message::FailureClass;
 use tokio::sync::mpsc;
 
 use super::world::{Planted, World};
+use crate::links;
 use crate::oracle::{Observation, Run, TargetKey};
 use crate::probes;
 
@@ -125,6 +126,11 @@ impl Work {
             StoreTask::Load { key, batches } => {
                 return self.load((key.node, key.target.0), batches).await;
             }
+            StoreTask::Ends { from } => {
+                let part = links::part(self.world.lock().disk.file(self.run), from);
+                return Event::Done(Done::Ends(Arc::new(part)));
+            }
+            StoreTask::Links { found } => links::keep(self.world.lock().disk.file(self.run), &found),
             StoreTask::Finish => return self.finish().await,
         }
         row()

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,15 +23,27 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
-func serve(path string) error {
+func serve(path, address, port string) error {
 	r := &record{}
 	var listeners []net.Listener
-	for range 3 {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+	base, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	for n := range 3 {
+		at := base
+		if base != 0 {
+			at += n
+		}
+		listener, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(at)))
 		if err != nil {
 			return err
 		}
 		listeners = append(listeners, listener)
+	}
+	unix, err := net.Listen("unix", fmt.Sprintf("@traffic-%d", os.Getpid()))
+	if err != nil {
+		return err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /work/{id}/{ms}", r.work)
@@ -51,13 +64,14 @@ func serve(path string) error {
 	}
 	forGRPC := grpc.NewServer()
 	healthpb.RegisterHealthServer(forGRPC, &clinic{record: r})
-	ended := make(chan error, 3)
+	ended := make(chan error, 4)
+	go func() { ended <- plain.Serve(unix) }()
 	go func() { ended <- plain.Serve(listeners[0]) }()
 	go func() { ended <- tlsServer.ServeTLS(listeners[1], "", "") }()
 	go func() { ended <- forGRPC.Serve(listeners[2]) }()
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, syscall.SIGTERM)
-	fmt.Printf("ready %d %s %s %s\n", os.Getpid(), listeners[0].Addr(), listeners[1].Addr(), listeners[2].Addr())
+	fmt.Printf("ready %d %s %s %s %s\n", os.Getpid(), listeners[0].Addr(), listeners[1].Addr(), listeners[2].Addr(), unix.Addr())
 	select {
 	case err := <-ended:
 		return err
@@ -99,6 +113,8 @@ func (c *clinic) Check(_ context.Context, request *healthpb.HealthCheckRequest) 
 	id, ms, _ := strings.Cut(request.Service, "/")
 	defer c.record.serving("unary", "/grpc.health.v1.Health/Check", id)()
 	pause(ms)
+	// A probe finds it for as long as it is served.
+	runtime.KeepAlive(id)
 	return &healthpb.HealthCheckResponse{}, nil
 }
 
@@ -110,6 +126,7 @@ func (c *clinic) Watch(request *healthpb.HealthCheckRequest, stream grpc.ServerS
 			return err
 		}
 		pause(ms)
+		runtime.KeepAlive(id)
 	}
 	return nil
 }

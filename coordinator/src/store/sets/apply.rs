@@ -12,10 +12,11 @@ use tempfile::TempPath;
 
 use super::super::about::ABOUT;
 use super::super::file::{folder_of, publish};
+use super::super::links;
 use super::super::order::{Existing, WriteError};
 use super::super::reader::{ReadError, Snapshot};
 use super::super::schema;
-use super::{Budget, Made, derive};
+use super::{Budget, Made, derive_ends, derive_rest};
 use crate::probe_sets::{Outline, SetErrors, outline};
 
 /// What was added to a file.
@@ -86,7 +87,10 @@ pub fn apply(
     complete_schema(&connection).map_err(failed)?;
     // Text of a file proves nothing; it only says which columns were addresses, and what rules have asked.
     let of_file = probes.and_then(|text| outline(&text).ok()).unwrap_or_default();
-    let outcome = derive(&mut connection, set, &of_file, &mut Budget::new(time_max)).map_err(failed)?;
+    let mut budget = Budget::new(time_max);
+    let mut outcome = derive_ends(&mut connection, set, &of_file, &mut budget).map_err(failed)?;
+    links::link(&connection).map_err(failed)?;
+    derive_rest(&mut connection, set, &of_file, &mut budget, &mut outcome).map_err(failed)?;
     if !outcome.failed.is_empty() {
         let is_limit = outcome.limited == outcome.failed.len();
         let errors = SetErrors(outcome.failed);
@@ -170,6 +174,7 @@ fn complete_schema(connection: &Connection) -> rusqlite::Result<()> {
         ("table", "links", schema::TABLES),
         ("table", "derivations", schema::TABLES),
         ("index", "waits_by_address", schema::INDICES),
+        ("index", "sockets_by_descriptor", schema::INDICES),
         ("index", "endpoints_by_goroutine", schema::INDICES),
         ("index", "links_by_endpoint", schema::INDICES),
         ("index", "links_by_client", schema::INDICES),
@@ -187,12 +192,19 @@ fn complete_schema(connection: &Connection) -> rusqlite::Result<()> {
             connection.execute_batch(statement)?;
         }
     }
-    for (table, column) in [("processes", "environment_rules"), ("hosts", "boot_id")] {
+    for (table, column, of) in [
+        ("processes", "environment_rules", "text"),
+        ("hosts", "boot_id", "text"),
+        ("endpoints", "parent_span_id", "text"),
+        ("endpoints", "fd", "integer"),
+        ("endpoints", "answered", "integer"),
+        ("endpoints", "buffered_bytes", "integer"),
+    ] {
         let is_there = connection
             .prepare("select 1 from pragma_table_info(?) where name = ?")?
             .exists([table, column])?;
         if !is_there {
-            connection.execute_batch(&format!("alter table {table} add column {column} text"))?;
+            connection.execute_batch(&format!("alter table {table} add column {column} {of}"))?;
         }
     }
     let mut insert = connection.prepare("insert or ignore into about values (?, ?, ?, ?)")?;

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::super::order::PlannedTable;
 use super::super::probes::Probes;
 use super::super::schema;
-use super::{Budget, Derivation, error};
+use super::{Budget, Derivation, Outcome, error};
 use crate::probe_sets::{Outline, SetError};
 
 /// Statements are only prepared.
@@ -25,12 +25,19 @@ pub(crate) fn check(set: &Outline, planned: &[PlannedTable]) -> Result<(), Vec<S
         .filter(|probe| probe.columns.is_empty())
         .map(|probe| format!("probe_{}", probe.name))
         .collect();
-    let checked = empty(planned).and_then(|mut connection| {
-        let budget = &mut Budget::new(TIME_MAX);
-        let addresses = set.addresses.clone();
-        Derivation { connection: &mut connection, budget, is_check: true, open, addresses, limited: 0 }
-            .run(set)
-    });
+    let checked =
+        empty(planned).and_then(|mut connection| {
+            let budget = &mut Budget::new(TIME_MAX);
+            let addresses = set.addresses.clone();
+            let mut outcome = Outcome::default();
+            Derivation { connection: &mut connection, budget, is_check: true, open, addresses, limited: 0 }
+                .run(&mut outcome, |derivation, note| {
+                derivation.ends(set, note)?;
+                derivation.rest(set, note)
+            })?;
+            outcome.failed.sort_by_key(|error| (error.line, error.column));
+            Ok(outcome)
+        });
     match checked {
         Ok(outcome) if outcome.failed.is_empty() => Ok(()),
         Ok(outcome) => Err(outcome.failed),

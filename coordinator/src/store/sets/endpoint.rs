@@ -7,7 +7,7 @@ use super::{Derivation, Made, Trouble, at, error, error_in};
 use crate::probe_sets::Endpoint;
 
 /// What the SELECT may have, besides the goroutine.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 13] = [
     "role",
     "protocol",
     "stream_id",
@@ -17,12 +17,14 @@ const COLUMNS: [&str; 9] = [
     "started_source",
     "trace_id",
     "span_id",
+    "parent_span_id",
+    "fd",
+    "answered",
+    "buffered_bytes",
 ];
 const KEY: &str = "goroutine_id";
 const ROLE: &str = "role";
-/// Why no endpoint has a link yet.
-const UNMATCHED: &str = "clients and servers are not linked by this version";
-const HELP: &str = "select goroutine_id, role ('server' or 'client'), and what is known of protocol, stream_id, method, started_unix_ns, started_error_ns, started_source, trace_id and span_id";
+const HELP: &str = "select goroutine_id, role ('server' or 'client'), and what is known of protocol, stream_id, method, started_unix_ns, started_error_ns, started_source, trace_id, span_id, parent_span_id, fd, answered and buffered_bytes";
 
 impl Derivation<'_> {
     pub(super) fn endpoint(&mut self, endpoint: &Endpoint) -> Result<Made, Trouble> {
@@ -91,11 +93,11 @@ impl Derivation<'_> {
         let values: Vec<String> = (0..columns.len()).map(|index| format!("c{index}")).collect();
         let inserted = self.connection.execute(
             &format!(
-                "insert into main.endpoints ({}, unmatched, source) select {}, ?, ? from temp.{RESULTS} order by rowid",
+                "insert into main.endpoints ({}, source) select {}, ? from temp.{RESULTS} order by rowid",
                 columns.join(", "),
                 values.join(", ")
             ),
-            [UNMATCHED, &endpoint.name],
+            [&endpoint.name],
         )?;
         Ok(inserted as u64)
     }

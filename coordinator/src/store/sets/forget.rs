@@ -31,6 +31,12 @@ pub(super) fn forget(connection: &Connection, set: &Outline) -> rusqlite::Result
     }
     for endpoint in &set.endpoints {
         if is_derived(connection, "endpoint", "endpoints", &endpoint.name)? {
+            connection.execute(
+                "delete from main.links where exists (
+                     select 1 from main.endpoints e
+                     where e.source = ? and e.endpoint_id in (links.client_endpoint_id, links.server_endpoint_id))",
+                [&endpoint.name],
+            )?;
             connection.execute("delete from main.endpoints where source = ?", [&endpoint.name])?;
             forgotten.insert(("endpoint", "endpoints".to_owned(), endpoint.name.clone()));
         }

@@ -1,7 +1,8 @@
 //! What a probe set adds to a snapshot by SQL: columns of its probes' tables, tables, and links.
 //!
 //! * [`check`] prepares all of it against tables without rows, before anything is captured.
-//! * [`derive`] adds it to a file: names of processes first, then columns, endpoints, tables and links, each in the order of the text.
+//! * [`derive_ends`] and [`derive_rest`] add it to a file: names of processes first, then columns and endpoints; when those are linked,
+//!   tables and links; each in the order of the text.
 //!   `derivations` says what was added; what has the same name and was added before is replaced.
 //! * [`apply`] does that with a snapshot taken earlier.
 //!
@@ -29,6 +30,7 @@ use rusqlite::{Connection, params};
 pub(crate) use self::check::check;
 use self::evaluate::{Refusal, Results};
 pub(super) use self::guard::Budget;
+use super::ends;
 use crate::probe_sets::{Outline, SetError, Sql, TextPlace};
 
 /// Tables and views that later versions make: a set must not take their names now.
@@ -60,6 +62,8 @@ pub(super) struct Outcome {
     pub(super) limited: usize,
     /// What program rules could not do, in words.
     pub(super) unnamed: Vec<String>,
+    /// What a set had added before.
+    replaced: forget::Forgotten,
 }
 
 /// Why one thing could not be added.
@@ -89,58 +93,95 @@ struct Derivation<'a> {
     limited: usize,
 }
 
-/// Adds the set to a file that has its tables and views, and that was captured with `of_file`. An error is one of the file
-/// itself.
-pub(super) fn derive(
+/// Adds to a file what links are made of: names of processes, columns and endpoints. The file has its tables and views, and
+/// was captured with `of_file`. An error is one of the file itself.
+pub(super) fn derive_ends(
     connection: &mut Connection,
     set: &Outline,
     of_file: &Outline,
     budget: &mut Budget,
 ) -> rusqlite::Result<Outcome> {
-    let addresses = set.addresses.iter().chain(&of_file.addresses).cloned().collect();
-    let derivation =
-        Derivation { connection, budget, is_check: false, open: HashSet::new(), addresses, limited: 0 };
-    let replaced = forget::forget(derivation.connection, set)?;
-    let (mut made, unnamed) = program::name(derivation.connection, set, of_file)?;
-    let mut outcome = derivation.run(set)?;
-    made.append(&mut outcome.made);
-    for made in &mut made {
-        made.replaced = replaced.contains(&(made.kind, made.table.clone(), made.name.clone()));
-    }
-    Ok(Outcome { made, unnamed, ..outcome })
+    let replaced = forget::forget(connection, set)?;
+    let (made, unnamed) = program::name(connection, set, of_file)?;
+    let mut outcome = Outcome { made, unnamed, replaced, ..Outcome::default() };
+    let derivation = Derivation::new(connection, set, of_file, budget);
+    derivation.run(&mut outcome, |derivation, note| derivation.ends(set, note))?;
+    ends::complete(connection)?;
+    Ok(outcome)
 }
 
-impl Derivation<'_> {
-    fn run(mut self, set: &Outline) -> rusqlite::Result<Outcome> {
-        let mut outcome = Outcome::default();
-        let mut note = |result: Result<Made, Trouble>| match result {
-            Ok(made) => {
-                outcome.made.push(made);
+/// The rest, when what [`derive_ends`] has added is linked: tables may read all of it.
+pub(super) fn derive_rest(
+    connection: &mut Connection,
+    set: &Outline,
+    of_file: &Outline,
+    budget: &mut Budget,
+    outcome: &mut Outcome,
+) -> rusqlite::Result<()> {
+    let derivation = Derivation::new(connection, set, of_file, budget);
+    derivation.run(outcome, |derivation, note| derivation.rest(set, note))?;
+    for made in &mut outcome.made {
+        made.replaced = outcome.replaced.contains(&(made.kind, made.table.clone(), made.name.clone()));
+    }
+    outcome.failed.sort_by_key(|error| (error.line, error.column));
+    Ok(())
+}
+
+/// Takes note of what became of one thing.
+type Note<'a> = dyn FnMut(Result<Made, Trouble>) -> rusqlite::Result<()> + 'a;
+
+impl<'a> Derivation<'a> {
+    fn new(
+        connection: &'a mut Connection,
+        set: &Outline,
+        of_file: &Outline,
+        budget: &'a mut Budget,
+    ) -> Derivation<'a> {
+        let addresses = set.addresses.iter().chain(&of_file.addresses).cloned().collect();
+        Derivation { connection, budget, is_check: false, open: HashSet::new(), addresses, limited: 0 }
+    }
+
+    fn run(
+        mut self,
+        outcome: &mut Outcome,
+        each: impl FnOnce(&mut Self, &mut Note<'_>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let (made, failed) = (&mut outcome.made, &mut outcome.failed);
+        each(&mut self, &mut |result| match result {
+            Ok(one) => {
+                made.push(one);
                 Ok(())
             }
             Err(Trouble::Set(error)) => {
-                outcome.failed.push(error);
+                failed.push(error);
                 Ok(())
             }
             Err(Trouble::Database(error)) => Err(error),
-        };
+        })?;
+        // What the last one that failed has left.
+        evaluate::clear(self.connection)?;
+        outcome.limited += self.limited;
+        Ok(())
+    }
+
+    fn ends(&mut self, set: &Outline, note: &mut Note<'_>) -> rusqlite::Result<()> {
         for column in &set.columns {
             note(self.column(column))?;
         }
         for endpoint in &set.endpoints {
             note(self.endpoint(endpoint))?;
         }
+        Ok(())
+    }
+
+    fn rest(&mut self, set: &Outline, note: &mut Note<'_>) -> rusqlite::Result<()> {
         for table in &set.tables {
             note(self.table(table))?;
         }
         for link in &set.links {
             note(self.link(link))?;
         }
-        // What the last one that failed has left.
-        evaluate::clear(self.connection)?;
-        outcome.limited = self.limited;
-        outcome.failed.sort_by_key(|error| (error.line, error.column));
-        Ok(outcome)
+        Ok(())
     }
 
     /// The columns of a table or view; none: there is no such table.

@@ -12,7 +12,7 @@ use super::values::writer;
 use super::{Summary, TempDir, files_in, rows, synthetic};
 use crate::probe_sets::{Outline, check, outline};
 use crate::store::apply::{self, Applied, ApplyError};
-use crate::store::sets::{Budget, derive};
+use crate::store::sets::{Budget, derive_ends, derive_rest};
 
 const TIME: Duration = Duration::from_secs(60);
 
@@ -409,8 +409,9 @@ fn sql_without_end_and_huge_results_are_stopped() {
         let [_, table] = sections(sql);
         let mut connection = Connection::open(path).unwrap();
         let mut budget = Budget::new(TIME).with(rows, bytes);
-        let outcome =
-            derive(&mut connection, &outline(&table).unwrap(), &Outline::default(), &mut budget).unwrap();
+        let (set, of_file) = (outline(&table).unwrap(), Outline::default());
+        let mut outcome = derive_ends(&mut connection, &set, &of_file, &mut budget).unwrap();
+        derive_rest(&mut connection, &set, &of_file, &mut budget, &mut outcome).unwrap();
         outcome.failed.into_iter().map(|error| error.message).collect::<Vec<_>>()
     };
     let ten = format!("{numbers} limit 10) select i, 'text' as t from n");

@@ -82,6 +82,10 @@ impl Checker<'_> {
                 self.text(known, of)?;
                 named(Last::Statement, "string")
             }
+            Builtin::Fd => {
+                self.connection(known, of)?;
+                named(Last::Descriptor, "int")
+            }
         }
     }
 
@@ -500,6 +504,15 @@ impl Checker<'_> {
             return Ok(());
         }
         Err(Problem::new(of.span, format!("{of} is {}, not a time.Time", article(&ty.name))))
+    }
+
+    fn connection(&self, known: Known, of: &Expression) -> Result<(), Problem> {
+        let Some(base) = known else { return Ok(()) };
+        let ty = self.get(base, of.span)?;
+        if matches!(ty.shape, Shape::Interface { .. } | Shape::Pointer(_) | Shape::Struct(_)) {
+            return Ok(());
+        }
+        Err(Problem::new(of.span, format!("{of} is {}, not a net.Conn or what wraps one", article(&ty.name))))
     }
 
     fn text(&self, known: Known, of: &Expression) -> Result<(), Problem> {

@@ -60,11 +60,20 @@ pub enum Builtin {
     String,
     /// A statement of SQL without what may be data.
     Statement,
+    /// The descriptor of a network connection.
+    Fd,
 }
 
 impl Builtin {
-    pub const ALL: [Builtin; 6] =
-        [Builtin::Len, Builtin::Cap, Builtin::Since, Builtin::Addr, Builtin::String, Builtin::Statement];
+    pub const ALL: [Builtin; 7] = [
+        Builtin::Len,
+        Builtin::Cap,
+        Builtin::Since,
+        Builtin::Addr,
+        Builtin::String,
+        Builtin::Statement,
+        Builtin::Fd,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -74,6 +83,7 @@ impl Builtin {
             Builtin::Addr => "addr",
             Builtin::String => "string",
             Builtin::Statement => "statement",
+            Builtin::Fd => "fd",
         }
     }
 }

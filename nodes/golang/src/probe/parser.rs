@@ -235,7 +235,7 @@ impl Parser<'_> {
         };
         let known = Builtin::ALL.iter().map(|builtin| builtin.name()).chain(["Load", "Deadline", "Value"]);
         let message = format!(
-            "{name} cannot be called: a capture only reads; there are len, cap, since, addr, string, statement, .Load(), .Deadline() and .Value(T)"
+            "{name} cannot be called: a capture only reads; there are len, cap, since, addr, string, statement, fd, .Load(), .Deadline() and .Value(T)"
         );
         Problem::new(called.span, message).with_nearest(nearest(name, known))
     }

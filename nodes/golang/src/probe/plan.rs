@@ -85,6 +85,8 @@ pub(super) enum Last {
     Text,
     /// SQL without what may be data.
     Statement,
+    /// Of a network connection.
+    Descriptor,
 }
 
 /// The value of an expression.
@@ -186,6 +188,9 @@ impl Plan {
                 None => return Err(why_no_address(at, &ty, reader)),
             },
             Last::Text => ("string".to_owned(), text(at, &ty, reader)?),
+            Last::Descriptor => {
+                ("int".to_owned(), Value::Int(reader.descriptor_of_connection(&at.place, at.of)?))
+            }
             Last::Statement => ("string".to_owned(), without_data(text(at, &ty, reader)?)),
         };
         Ok(Evaluated { type_name: Some(type_name), value, address })

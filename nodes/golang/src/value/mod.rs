@@ -16,6 +16,7 @@ mod buffer;
 mod channel;
 mod chosen;
 mod classic_map;
+mod connection;
 mod context;
 mod descriptor;
 mod facts;

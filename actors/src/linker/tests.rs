@@ -1,0 +1,555 @@
+//! Tests of the join: which ends belong together, and above all which do not.
+
+use proptest::prelude::*;
+
+use super::facts::{Confidence, End, Link, Part, Process, Role, Socket, State, Window};
+use super::join::Join;
+use std::collections::BTreeMap;
+
+/// A snapshot in the making. Process 1 asks, process 2 serves, both on kernel `k`, in namespace 1.
+struct Made {
+    part: Part,
+}
+
+const CLIENT: i64 = 1;
+const SERVER: i64 = 2;
+
+impl Made {
+    fn new() -> Made {
+        let mut made = Made { part: Part::default() };
+        made.process(CLIENT, "k", Some((100, 200)));
+        made.process(SERVER, "k", Some((150, 250)));
+        made
+    }
+
+    fn process(&mut self, id: i64, kernel: &str, frozen: Option<(i64, i64)>) {
+        let frozen =
+            frozen.map(|(start_unix_ns, end_unix_ns)| Window { start_unix_ns, end_unix_ns, error_ns: 1000 });
+        self.part.processes.retain(|process| process.id != id);
+        self.part.processes.push(Process {
+            id,
+            name: format!("p{id}").into(),
+            kernel: kernel.into(),
+            frozen,
+        });
+    }
+
+    fn socket(&mut self, process: i64, netns: i64, local: &str, remote: &str) -> i64 {
+        let id = self.part.sockets.len() as i64 + 1;
+        self.part.sockets.push(Socket {
+            id,
+            process,
+            netns,
+            inode: 1000 + id,
+            is_unix: false,
+            protocol: "tcp".into(),
+            local: local.into(),
+            remote: remote.into(),
+            listens: false,
+            receive_queue_bytes: Some(0),
+            send_queue_bytes: Some(0),
+            peer_inode: None,
+            translated_local: None,
+            translated_remote: None,
+            peer_description: None,
+        });
+        id
+    }
+
+    fn last(&mut self) -> &mut Socket {
+        self.part.sockets.last_mut().unwrap()
+    }
+
+    /// The two ends of a connection on the loopback.
+    fn connection(&mut self) -> (i64, i64) {
+        let port = 40_000 + self.part.sockets.len();
+        let client = self.socket(CLIENT, 1, &format!("127.0.0.1:{port}"), "127.0.0.1:80");
+        (client, self.socket(SERVER, 1, "127.0.0.1:80", &format!("127.0.0.1:{port}")))
+    }
+
+    fn end(&mut self, role: Role, protocol: &str, socket: i64) -> &mut End {
+        let id = self.part.ends.len() as i64 + 1;
+        let process = self.part.sockets.iter().find(|s| s.id == socket).map_or(CLIENT, |s| s.process);
+        self.part.ends.push(End {
+            id,
+            goroutine: 100 + id,
+            process,
+            socket: (socket != 0).then_some(socket),
+            fd: None,
+            role,
+            protocol: protocol.into(),
+            stream: None,
+            method: None,
+            trace: None,
+            answered: None,
+            buffered_bytes: None,
+            writes: false,
+        });
+        self.part.ends.last_mut().unwrap()
+    }
+
+    fn stream(&mut self, role: Role, socket: i64, stream: i64, method: &str) {
+        let end = self.end(role, "http2", socket);
+        (end.stream, end.method) = (Some(stream), Some(method.into()));
+    }
+
+    fn one(&mut self, role: Role, socket: i64, method: &str, answered: Option<bool>) {
+        let end = self.end(role, "http1", socket);
+        (end.method, end.answered) = (Some(method.into()), answered);
+    }
+
+    fn join(self) -> Result {
+        let ends = self.part.ends.len();
+        let mut join = Join::default();
+        join.add(self.part);
+        let mut result = Result { links: Vec::new(), unmatched: BTreeMap::new() };
+        while let Some(found) = join.found() {
+            result.links.extend(found.links);
+            for (end, reason) in found.unmatched {
+                assert!(result.unmatched.insert(end, reason.into()).is_none(), "{end} is told twice");
+            }
+        }
+        // Each end has a link or a reason.
+        for end in 1..=ends as i64 {
+            let has_link = result
+                .links
+                .iter()
+                .any(|link| link.client.end == end || link.server.is_some_and(|server| server.end == end));
+            assert!(has_link != result.unmatched.contains_key(&end), "end {end}: {result:?}");
+        }
+        result
+    }
+}
+
+#[derive(Debug)]
+struct Result {
+    links: Vec<Link>,
+    unmatched: BTreeMap<i64, String>,
+}
+
+impl Result {
+    /// Client's and server's end, state, confidence.
+    fn pairs(&self) -> Vec<(i64, Option<i64>, State, Confidence)> {
+        let of = |link: &Link| (link.client.end, link.server.map(|s| s.end), link.state, link.confidence);
+        self.links.iter().map(of).collect()
+    }
+
+    #[track_caller]
+    fn is_none(&self, reason: &str) {
+        assert_eq!(self.links, [], "{:?}", self.unmatched);
+        assert!(self.unmatched.values().any(|found| found.contains(reason)), "{:?}", self.unmatched);
+    }
+}
+
+use Confidence::{Certain, Likely};
+use Role::{Client, Server};
+use State::{Idle, InFlight, Unread};
+
+#[test]
+fn calls_of_http2_are_joined_by_their_stream() {
+    let mut made = Made::new();
+    let (client, server) = made.connection();
+    let (other_client, other_server) = made.connection();
+    for stream in [1, 3, 5] {
+        made.stream(Client, client, stream, "GET /a");
+        made.stream(Client, other_client, stream, "GET /b");
+    }
+    for stream in [5, 3, 1] {
+        made.stream(Server, server, stream, "GET /a");
+        made.stream(Server, other_server, stream, "GET /b");
+    }
+    let result = made.join();
+    let mut pairs = result.pairs();
+    pairs.sort();
+    let certain = |client, server| (client, Some(server), InFlight, Certain);
+    assert_eq!(
+        pairs,
+        [certain(1, 11), certain(2, 12), certain(3, 9), certain(4, 10), certain(5, 7), certain(6, 8)]
+    );
+    assert!(
+        result.links.iter().all(|link| link.evidence.same_method && link.evidence.overlap_ns == Some(50))
+    );
+}
+
+#[test]
+fn what_ends_say_of_the_call_has_to_agree() {
+    let mut made = Made::new();
+    let (client, server) = made.connection();
+    made.stream(Client, client, 1, "GET /a");
+    made.stream(Server, server, 1, "POST /a");
+    made.join().is_none("serves POST /a, not GET /a");
+    // gRPC's calls are POST, and the server may be net/http.
+    let mut made = Made::new();
+    let (client, server) = made.connection();
+    made.stream(Client, client, 1, "/shop.Orders/Place");
+    made.stream(Server, server, 1, "POST /shop.Orders/Place");
+    assert_eq!(made.join().pairs(), [(1, Some(2), InFlight, Certain)]);
+}
+
+#[test]
+fn a_connection_that_may_be_another_one_is_not_certain() {
+    let mut made = Made::new();
+    made.process(SERVER, "k", Some((2_000_000_000, 2_000_000_100)));
+    let (client, server) = made.connection();
+    made.stream(Client, client, 1, "GET /a");
+    made.stream(Server, server, 1, "GET /a");
+    assert_eq!(made.join().pairs(), [(1, Some(2), InFlight, Likely)]);
+}
+
+#[test]
+fn one_stream_has_one_server() {
+    let mut made = Made::new();
+    let (client, server) = made.connection();
+    made.stream(Client, client, 1, "GET /a");
+    made.stream(Server, server, 1, "GET /a");
+    made.stream(Server, server, 1, "GET /a");
+    made.join().is_none("several goroutines");
+}
+
+#[test]
+fn an_exchange_of_http1_is_joined_when_nothing_lies_between() {
+    for (sent, come, unread, wanted) in [
+        (Some(false), Some(false), Some(0), Some(Certain)),
+        (Some(true), Some(true), Some(0), Some(Certain)),
+        // A body that is not read yet, or bytes that have come after the stop.
+        (Some(false), Some(false), Some(9), Some(Likely)),
+        (Some(false), Some(false), None, Some(Likely)),
+        (None, Some(false), Some(0), Some(Likely)),
+        (None, Some(false), Some(9), None),
+        (None, Some(false), None, None),
+        (Some(true), Some(false), Some(0), None),
+        (Some(false), Some(true), Some(0), None),
+    ] {
+        let mut made = Made::new();
+        let (client, server) = made.connection();
+        made.last().receive_queue_bytes = unread;
+        made.one(Client, client, "GET /a", come);
+        made.one(Server, server, "GET /a", sent);
+        let result = made.join();
+        let found = result.links.first().map(|link| link.confidence);
+        assert_eq!(found, wanted, "{sent:?} {come:?} {unread:?}: {result:?}");
+    }
+}
+
+/// A handler that runs on after its answer, while its client asks the same again.
+#[test]
+fn a_handler_that_runs_on_does_not_serve_the_next_call() {
+    let mut made = Made::new();
+    let (client, server) = made.connection();
+    made.last().receive_queue_bytes = Some(80);
+    made.one(Client, client, "GET /a", Some(false));
+    made.one(Server, server, "GET /a", Some(true));
+    let result = made.join();
+    assert_eq!(result.pairs(), [(1, None, Unread, Likely)]);
+    assert!(result.unmatched[&2].contains("the other end has gone"), "{result:?}");
+}
+
+#[test]
+fn a_byte_that_was_read_ahead_is_of_the_next_call() {
+    let mut made = Made::new();
+    let (client, server) = made.connection();
+    made.one(Client, client, "GET /a", Some(false));
+    made.one(Server, server, "GET /a", None);
+    made.part.ends[1].buffered_bytes = Some(1);
+    made.join().is_none("bytes of the next call");
+}
+
+#[test]
+fn exchanges_of_http1_at_different_times_are_likely_at_most() {
+    for (methods, wanted) in [(["GET /a", "GET /a"], true), (["GET /a", "GET /b"], false)] {
+        let mut made = Made::new();
+        made.process(SERVER, "k", Some((300, 400)));
+        let (client, server) = made.connection();
+        made.one(Client, client, methods[0], Some(false));
+        made.one(Server, server, methods[1], Some(false));
+        let result = made.join();
+        let likely = [(1, Some(2), InFlight, Likely)];
+        assert_eq!(result.pairs(), if wanted { &likely[..] } else { &[] }, "{result:?}");
+    }
+    // Errors of clocks count between hosts.
+    let mut made = Made::new();
+    made.process(SERVER, "other", Some((150, 250)));
+    let client = made.socket(CLIENT, 1, "10.0.0.1:5000", "10.0.0.2:80");
+    let server = made.socket(SERVER, 9, "10.0.0.2:80", "10.0.0.1:5000");
+    made.one(Client, client, "GET /a", Some(false));
+    made.one(Server, server, "GET /a", Some(false));
+    assert_eq!(made.join().pairs(), [(1, Some(2), InFlight, Likely)]);
+}
+
+#[test]
+fn several_calls_on_one_connection_of_http1_are_not_told_apart() {
+    let mut made = Made::new();
+    let (client, server) = made.connection();
+    made.one(Client, client, "GET /a", Some(false));
+    made.one(Client, client, "GET /a", Some(false));
+    made.one(Server, server, "GET /a", Some(false));
+    made.join().is_none("which is which is not known");
+}
+
+#[test]
+fn what_was_sent_and_not_read_is_unread() {
+    let unread = |protocol: &str, served: Option<i64>, bytes: u32| {
+        let mut made = Made::new();
+        let (client, server) = made.connection();
+        made.last().receive_queue_bytes = Some(bytes);
+        made.end(Client, protocol, client).stream = (protocol == "grpc").then_some(7);
+        if let Some(stream) = served {
+            made.stream(Server, server, stream, "GET /a");
+        }
+        made.join()
+    };
+    assert_eq!(unread("http1", None, 90).pairs(), [(1, None, Unread, Likely)]);
+    assert_eq!(unread("grpc", Some(5), 90).pairs(), [(1, None, Unread, Likely)]);
+    // Streams are read in their order: what lies there is of another one.
+    unread("grpc", Some(9), 90).is_none("serves it");
+    unread("http1", None, 0).is_none("serves it");
+    // What lies there has come after the stop, in which somebody waited for it.
+    let mut made = Made::new();
+    let (client, server) = made.connection();
+    made.last().receive_queue_bytes = Some(90);
+    made.one(Client, client, "GET /a", Some(false));
+    made.end(Server, "tcp", server);
+    made.join().is_none("has not begun");
+}
+
+#[test]
+fn an_answer_that_waits_is_no_call_that_waits() {
+    let mut made = Made::new();
+    let (client, _) = made.connection();
+    made.last().receive_queue_bytes = Some(5);
+    made.part.sockets[0].receive_queue_bytes = Some(70);
+    made.one(Client, client, "GET /a", Some(false));
+    made.join().is_none("bytes of an answer");
+}
+
+#[test]
+fn read_loops_of_an_idle_connection_are_idle() {
+    let mut made = Made::new();
+    let (client, server) = made.connection();
+    made.end(Server, "tcp", server);
+    made.end(Client, "tcp", client);
+    assert_eq!(made.join().pairs(), [(2, Some(1), Idle, Likely)]);
+    // With a call on it they are its means.
+    let mut made = Made::new();
+    let (client, server) = made.connection();
+    made.end(Server, "tcp", server);
+    made.end(Client, "tcp", client);
+    made.stream(Client, client, 1, "GET /a");
+    made.stream(Server, server, 1, "GET /a");
+    let result = made.join();
+    assert_eq!(result.pairs(), [(3, Some(4), InFlight, Certain)]);
+    assert_eq!(result.unmatched[&1], "it reads or writes for the calls of its connection");
+    // One of them has something to read, or writes.
+    for writes in [false, true] {
+        let mut made = Made::new();
+        let (client, server) = made.connection();
+        made.last().receive_queue_bytes = Some(u32::from(!writes));
+        made.end(Server, "tcp", server);
+        made.end(Client, "tcp", client).writes = writes;
+        made.join().is_none(if writes { "has not read what it writes" } else { "bytes for it have come" });
+    }
+}
+
+#[test]
+fn equal_addresses_of_two_hosts_are_two_things() {
+    // The same loopback connection, as it were, on two kernels: the client of one, the server of the other.
+    let mut made = Made::new();
+    made.process(SERVER, "other", Some((150, 250)));
+    let (client, server) = made.connection();
+    made.stream(Client, client, 1, "GET /a");
+    made.stream(Server, server, 1, "GET /a");
+    made.join().is_none("peer not captured: 127.0.0.1");
+    // In two namespaces of one kernel.
+    let mut made = Made::new();
+    let (client, server) = made.connection();
+    made.part.sockets[1].netns = 2;
+    made.stream(Client, client, 1, "GET /a");
+    made.stream(Server, server, 1, "GET /a");
+    made.join().is_none("peer not captured: 127.0.0.1");
+}
+
+#[test]
+fn a_private_address_that_two_hosts_have_joins_only_within_one() {
+    let pair = |client_kernel: &str, twin_kernel: &str, twin_space: i64| {
+        let mut made = Made::new();
+        made.process(CLIENT, client_kernel, Some((100, 200)));
+        made.process(3, twin_kernel, Some((100, 200)));
+        let client = made.socket(CLIENT, 1, "10.0.0.1:5000", "10.0.0.2:80");
+        let server = made.socket(SERVER, 2, "10.0.0.2:80", "10.0.0.1:5000");
+        // Somebody else has the server's address.
+        made.socket(3, twin_space, "10.0.0.2:9", "10.0.0.7:1");
+        made.stream(Client, client, 1, "GET /a");
+        made.stream(Server, server, 1, "GET /a");
+        made.join()
+    };
+    // Another kernel has it: the two ends are of one kernel, and that is not it.
+    assert_eq!(pair("k", "other", 1).pairs(), [(1, Some(2), InFlight, Certain)]);
+    pair("third", "other", 1).is_none("ambiguous address");
+    // Another namespace of the same kernel.
+    pair("k", "k", 3).is_none("ambiguous address");
+    // The same namespace, in another process.
+    assert_eq!(pair("k", "k", 2).pairs(), [(1, Some(2), InFlight, Certain)]);
+}
+
+#[test]
+fn two_equal_connections_are_none() {
+    let mut made = Made::new();
+    let client = made.socket(CLIENT, 1, "10.0.0.1:5000", "10.0.0.2:80");
+    let server = made.socket(SERVER, 2, "10.0.0.2:80", "10.0.0.1:5000");
+    made.process(3, "other", Some((100, 200)));
+    let twin = made.socket(3, 2, "10.0.0.2:80", "10.0.0.1:5000");
+    made.stream(Client, client, 1, "GET /a");
+    made.stream(Server, server, 1, "GET /a");
+    made.stream(Server, twin, 1, "GET /a");
+    made.join().is_none("ambiguous address");
+}
+
+#[test]
+fn one_socket_of_two_processes_is_one() {
+    let mut made = Made::new();
+    let (client, server) = made.connection();
+    made.process(3, "k", Some((100, 200)));
+    let copy = made.socket(3, 1, "127.0.0.1:80", "127.0.0.1:40000");
+    made.part.sockets[2].inode = made.part.sockets[1].inode;
+    made.stream(Client, client, 1, "GET /a");
+    made.stream(Server, server, 3, "GET /a");
+    made.stream(Server, copy, 1, "GET /a");
+    let result = made.join();
+    assert_eq!(result.pairs(), [(1, Some(3), InFlight, Certain)], "{result:?}");
+}
+
+#[test]
+fn translated_addresses_are_followed_and_never_certain() {
+    for is_on_client in [true, false] {
+        let mut made = Made::new();
+        made.process(SERVER, "other", Some((150, 250)));
+        let client = made.socket(CLIENT, 1, "10.0.0.1:5000", "10.9.9.9:80");
+        if is_on_client {
+            made.last().translated_local = Some("192.168.0.1:6000".into());
+            made.last().translated_remote = Some("10.0.0.2:8080".into());
+        }
+        let server = made.socket(SERVER, 2, "10.0.0.2:8080", "192.168.0.1:6000");
+        if !is_on_client {
+            made.last().translated_local = Some("10.9.9.9:80".into());
+            made.last().translated_remote = Some("10.0.0.1:5000".into());
+        }
+        made.stream(Client, client, 1, "GET /a");
+        made.stream(Server, server, 1, "GET /a");
+        let result = made.join();
+        assert_eq!(result.pairs(), [(1, Some(2), InFlight, Likely)], "{is_on_client}: {result:?}");
+        assert!(result.links[0].evidence.is_translated);
+    }
+}
+
+/// Containers of two hosts have the same private address, as they do; each host has one of its own.
+#[test]
+fn what_an_address_is_translated_to_has_to_be_one_host_s() {
+    for (own, is_joined) in [("192.168.0.1", true), ("192.168.0.3", false)] {
+        let mut made = Made::new();
+        made.process(SERVER, "other", Some((150, 250)));
+        made.process(3, "third", Some((100, 200)));
+        made.socket(3, 7, "172.17.0.2:1", "10.0.0.9:1");
+        made.socket(3, 8, "192.168.0.3:1", "10.0.0.9:1");
+        let client = made.socket(CLIENT, 1, "172.17.0.2:5000", "10.0.0.2:80");
+        made.last().translated_local = Some(format!("{own}:6000").into());
+        let server = made.socket(SERVER, 2, "10.0.0.2:80", &format!("{own}:6000"));
+        made.stream(Client, client, 1, "GET /a");
+        made.stream(Server, server, 1, "GET /a");
+        let result = made.join();
+        assert_eq!(!result.links.is_empty(), is_joined, "{own}: {result:?}");
+    }
+}
+
+#[test]
+fn unix_sockets_are_joined_by_inode_within_a_kernel() {
+    for (kernel, is_joined) in [("k", true), ("other", false)] {
+        let mut made = Made::new();
+        made.process(SERVER, kernel, Some((150, 250)));
+        let client = made.socket(CLIENT, 1, "", "");
+        (made.last().is_unix, made.last().peer_inode) = (true, Some(1002));
+        let server = made.socket(SERVER, 1, "/run/s", "");
+        (made.last().is_unix, made.last().peer_inode) = (true, Some(1001));
+        made.stream(Client, client, 1, "GET /a");
+        made.stream(Server, server, 1, "GET /a");
+        let result = made.join();
+        assert_eq!(!result.links.is_empty(), is_joined, "{kernel}: {result:?}");
+    }
+}
+
+#[test]
+fn a_connection_that_nobody_has_accepted_waits() {
+    for at in ["127.0.0.1:80", "0.0.0.0:80", "[::]:80"] {
+        let mut made = Made::new();
+        let client = made.socket(CLIENT, 1, "127.0.0.1:5000", "127.0.0.1:80");
+        made.socket(SERVER, 1, at, "");
+        (made.last().listens, made.last().receive_queue_bytes) = (true, Some(1));
+        made.one(Client, client, "GET /a", Some(false));
+        made.join().is_none("waits to be accepted");
+    }
+}
+
+#[test]
+fn traces_join_what_sockets_do_not() {
+    let traced = |servers: usize, is_direct: bool| {
+        let mut made = Made::new();
+        let client = made.socket(CLIENT, 1, "10.0.0.1:5000", "10.0.0.9:80");
+        made.end(Client, "http1", client).trace = Some("4bf9 00f0".into());
+        for n in 0..servers {
+            let to = if is_direct { "10.0.0.1:5000".to_owned() } else { format!("10.0.0.9:{n}") };
+            let server = made.socket(SERVER, 1, "10.0.0.2:80", &to);
+            made.end(Server, "http1", server).trace = Some("4bf9 00f0".into());
+        }
+        made.join()
+    };
+    assert_eq!(traced(1, false).pairs(), [(1, Some(2), InFlight, Likely)]);
+    traced(2, false).is_none("its trace is that of several calls");
+    // Without the other end a trace is nothing.
+    traced(0, false).is_none("peer not captured: 10.0.0.9:80");
+}
+
+proptest! {
+    /// Connections, streams and what is captured of them by chance: whatever is joined was joined.
+    #[test]
+    fn only_what_belongs_together_is_joined(
+        calls in prop::collection::vec((0usize..6, 0i64..5, any::<bool>(), any::<bool>()), 0..60),
+        twins in prop::collection::vec(0usize..6, 0..4),
+    ) {
+        let mut made = Made::new();
+        made.process(3, "other", Some((120, 180)));
+        let address = |n: usize| format!("10.0.0.1:{}", 5000 + n);
+        let mut sockets: Vec<(i64, i64)> = (0..6)
+            .map(|n| {
+                let client = made.socket(CLIENT, 1, &address(n), "10.0.0.2:80");
+                (client, made.socket(SERVER, 2, "10.0.0.2:80", &address(n)))
+            })
+            .collect();
+        for twin in &twins {
+            // A host with the same addresses.
+            sockets.push((0, made.socket(3, 2, "10.0.0.2:80", &address(*twin))));
+        }
+        let mut truth: BTreeMap<(usize, i64), (Vec<i64>, Vec<i64>)> = BTreeMap::new();
+        for (connection, stream, has_client, has_server) in calls {
+            let of = truth.entry((connection, stream)).or_default();
+            if has_client && of.0.is_empty() {
+                made.stream(Client, sockets[connection].0, 2 * stream + 1, "GET /a");
+                of.0.push(made.part.ends.len() as i64);
+            }
+            if has_server && of.1.is_empty() {
+                made.stream(Server, sockets[connection].1, 2 * stream + 1, "GET /a");
+                of.1.push(made.part.ends.len() as i64);
+            }
+        }
+        for (_, twin) in &sockets[6..] {
+            made.stream(Server, *twin, 1, "GET /a");
+        }
+        let result = made.join();
+        for link in result.links.iter().filter(|link| link.state == InFlight) {
+            let server = link.server.unwrap().end;
+            prop_assert!(truth.values().any(|(c, s)| c.contains(&link.client.end) && s.contains(&server)), "{link:?}");
+        }
+        if twins.is_empty() {
+            let both = truth.values().filter(|(c, s)| !c.is_empty() && !s.is_empty()).count();
+            prop_assert_eq!(result.links.iter().filter(|link| link.state == InFlight).count(), both);
+        }
+    }
+}
