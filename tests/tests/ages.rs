@@ -226,8 +226,10 @@ fn no_bound_contradicts_what_the_programs_have_noted() {
     for counts in &all {
         // Whoever has been there for long is known to be, and to be parked.
         let forever = &counts["forever"];
+        assert!(forever.parked > 0, "none of those that stay is parked");
         assert!(forever.watched * 10 >= forever.parked * 9, "{}: of {}", forever.watched, forever.parked);
         let bursts = &counts["burst"];
+        assert!(bursts.young > 0, "no burst was captured");
         assert!(bursts.born_young * 10 >= bursts.young * 9, "{}: of {}", bursts.born_young, bursts.young);
     }
 }

@@ -59,8 +59,9 @@ impl Cut {
 
 #[test]
 fn eight_programs_on_four_hosts_stand_still_together_where_a_snapshot_says_so() {
-    let count =
-        std::env::var("STILLFRAME_CUTS").map_or(CUTS_DEFAULT, |count| count.parse().expect("a number"));
+    let count = std::env::var("STILLFRAME_CUTS")
+        .map_or(CUTS_DEFAULT, |count| count.parse().expect("a number"))
+        .max(1);
     let cluster = Cluster::start("10.78.4", &HOSTS);
     let program = Program::all("still").into_iter().rfind(|p| p.kind == Kind::Normal).unwrap();
     let programs: Vec<_> = HOSTS

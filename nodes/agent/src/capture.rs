@@ -45,11 +45,16 @@ const BUDGET_MAX: Duration = Duration::from_secs(10);
 
 /// For as long stacks are copied before the freeze; and for as long again it is looked whether they have changed.
 const COPY_MAX: Duration = Duration::from_secs(4);
+/// And for as long more for each goroutine: what is not copied is read in the stop.
+const COPY_MORE: Duration = Duration::from_micros(8);
 const CHECK_MAX: Duration = Duration::from_secs(2);
 /// As long as goroutines may have gone on since the last look.
 const LISTING_SHORT: Duration = Duration::from_millis(5);
 /// Between the last look and the freeze.
 const CHECK_MARGIN: Duration = Duration::from_millis(1);
+
+/// So long after the time to freeze those that are ready wait, running, for others of their host that are not.
+const READY_MAX: Duration = Duration::from_millis(100);
 
 /// A target that could not be stopped is let go and tried again, after as long as it may have been stopped.
 const FREEZE_ATTEMPTS: u32 = 5;
@@ -161,7 +166,7 @@ impl Captures {
         &self,
         pid: u32,
         options: &Options,
-        mut appointment: Option<Appointment>,
+        appointment: Option<Appointment>,
         progress: &mut dyn FnMut(Phase),
     ) -> Result<ProcessFacts, CaptureError> {
         progress(Phase::ReadingExecutable);
@@ -200,13 +205,15 @@ impl Captures {
         self.preparations.learn(&build.identity.id, began.elapsed());
         if let Some(appointment) = &appointment {
             wait_until(appointment.at_unix_ns, &target, copied.as_mut());
+            let late_ns = i64::try_from(READY_MAX.as_nanos()).unwrap_or(i64::MAX);
+            appointment.place.ready(until(appointment.at_unix_ns.saturating_add(late_ns)));
         }
         let copied_monotonic_ns = copied.as_ref().map(|copied| copied.records_monotonic_ns);
 
         progress(Phase::Freezing);
         let frozen = freeze_all(&target, budget)?;
         let stands_since = Instant::now();
-        if let Some(appointment) = &mut appointment {
+        if let Some(appointment) = &appointment {
             appointment.place.stands();
         }
         progress(Phase::Reading);
@@ -465,8 +472,10 @@ fn copy_ahead<'a>(
     probing: Option<&mut Probing<'_>>,
 ) -> Option<Copied<'a>> {
     let (memory, began) = (target.memory(), Instant::now());
-    let copying = || began.elapsed() < COPY_MAX && !memory.is_gone();
-    let checking = || began.elapsed() < COPY_MAX + CHECK_MAX && !memory.is_gone();
+    let goroutines = u32::try_from(runtime.goroutine_count(memory)).unwrap_or(u32::MAX);
+    let copy_max = COPY_MAX + COPY_MORE.saturating_mul(goroutines).min(COPY_MAX * 4);
+    let copying = || began.elapsed() < copy_max && !memory.is_gone();
+    let checking = || began.elapsed() < copy_max + CHECK_MAX && !memory.is_gone();
     let mut copy = Precopy::take(runtime, memory, &copying)?;
     // Somewhat later than that.
     let records_monotonic_ns = monotonic_ns();

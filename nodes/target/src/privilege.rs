@@ -25,10 +25,13 @@ pub enum Role {
 ///   "Ptrace access mode checking"), whatever Yama says below 3.
 /// * CAP_DAC_READ_SEARCH: to open what only its owner may read: an executable of mode 0700, and `auxv` and `mem` of
 ///   other users' processes (proc_pid_auxv(5), proc_pid_mem(5)).
-/// * CAP_SYS_ADMIN: to enter a target's network namespace (setns(2)), where alone the kernel says all of its sockets. Who has
-///   CAP_SYS_PTRACE may be any process there is: this adds nothing to what it could do.
+/// * CAP_SYS_ADMIN: to enter a target's network namespace (setns(2)), where alone the kernel says all of its sockets. It may
+///   do far more, so that it is in force only in the threads that do this and end ([`use_for_this_thread`]).
 pub const FREEZER: &[Capability] =
     &[Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH, Capability::CAP_SYS_ADMIN];
+
+/// What is kept and not in force.
+const NOT_IN_FORCE: Capability = Capability::CAP_SYS_ADMIN;
 
 /// Of a command line that writes a file under `sudo`: into a folder of somebody else (CAP_DAC_OVERRIDE), over a file of
 /// theirs in a sticky folder (CAP_FOWNER), and giving it to them (CAP_CHOWN).
@@ -67,12 +70,19 @@ impl Role {
                 caps::drop(None, CapSet::Bounding, *capability)?;
             }
         }
-        let left = permitted.intersection(&kept).copied().collect();
-        caps::set(None, CapSet::Effective, &left)?;
+        let left: CapsHashSet = permitted.intersection(&kept).copied().collect();
+        let in_force = left.iter().copied().filter(|capability| *capability != NOT_IN_FORCE).collect();
+        caps::set(None, CapSet::Effective, &in_force)?;
         caps::set(None, CapSet::Permitted, &left)?;
         caps::clear(None, CapSet::Inheritable)?;
         nix::sys::prctl::set_no_new_privs().map_err(PrivilegeError::NoNewPrivileges)
     }
+}
+
+/// Puts into force what the calling thread has kept. Whether it has: what needs it says so itself.
+pub(crate) fn use_for_this_thread(capability: Capability) {
+    // EPERM: it was not kept.
+    let _ = caps::raise(None, CapSet::Effective, capability);
 }
 
 /// Whether the calling thread may trace the processes of all users.
@@ -98,9 +108,10 @@ mod tests {
                 role.keep_only().unwrap();
                 let expected: CapsHashSet =
                     role.kept().iter().copied().filter(|c| before.contains(c)).collect();
-                for set in [CapSet::Effective, CapSet::Permitted] {
-                    assert_eq!(caps::read(None, set).unwrap(), expected, "{role:?} {set:?}");
-                }
+                assert_eq!(caps::read(None, CapSet::Permitted).unwrap(), expected, "{role:?}");
+                let mut in_force = expected.clone();
+                in_force.remove(&NOT_IN_FORCE);
+                assert_eq!(caps::read(None, CapSet::Effective).unwrap(), in_force, "{role:?}");
                 assert!(caps::read(None, CapSet::Inheritable).unwrap().is_empty());
                 assert!(nix::sys::prctl::get_no_new_privs().unwrap());
                 assert_eq!(may_trace_all(), expected.contains(&Capability::CAP_SYS_PTRACE));

@@ -35,6 +35,7 @@ pub(crate) struct Waits<'a> {
     runtime: &'a Runtime<'a>,
     image: &'a Image,
     settled: Settled,
+    settled_sends: FxHashMap<u64, bool>,
     /// Whether a `sudog` sends, by the queues of the channels that were looked at.
     queued: RefCell<FxHashMap<u64, bool>>,
     channels: RefCell<FxHashMap<u64, Option<Rc<Channel>>>>,
@@ -50,6 +51,7 @@ impl<'a> Waits<'a> {
         Waits {
             runtime,
             image,
+            settled_sends: settled.sends(),
             settled,
             queued: RefCell::default(),
             channels: RefCell::default(),
@@ -147,7 +149,11 @@ impl<'a> Waits<'a> {
             }
             let of_channel = self.channel(sudog.channel);
             let sends = match kind {
-                Kind::Select => self.queued.borrow().get(&next).copied(),
+                Kind::Select => {
+                    let queued = self.queued.borrow().get(&next).copied();
+                    // Behind one of those that were not read again: all of them do the same.
+                    queued.or_else(|| self.settled_sends.get(&sudog.channel).copied())
+                }
                 _ => Some(kind == Kind::ChannelSend),
             };
             let detail = of_channel.map_or(Detail::Nothing, |of| Detail::Channel(Channel { sends, ..*of }));

@@ -1,13 +1,11 @@
 //! What need not be read while the process stands still: the channels of goroutines that are parked at one, receiving or
 //! sending, and that have been parked all the time.
 //!
-//! The `sudog` is the goroutine's own until it runs again. While it is queued to receive nobody puts anything into the
-//! buffer (`chansend` hands it over), and while it is queued to send the buffer is full (`chanrecv` takes from it and puts what
-//! is sent in its place): so the length is what it was. Who takes a `sudog` out of its queue sets the goroutine's `param`,
-//! which has to be what it was, too (`precopy/parked.rs`). Channels of timers are not among them, for those are set again.
+//! The `sudog` is the goroutine's own until it runs again, and the channel's capacity never changes. Its length does, so that
+//! only channels without a buffer are here, nor those of timers, which are set again. While one receives of such a channel
+//! nobody is queued that sends to it (`chansend` hands over what it has), and the other way round.
 //
 // @go source runtime.{chansend,chanrecv,closechan}
-// @go source runtime.{send,recv}
 
 use rustc_hash::FxHashMap;
 
@@ -44,9 +42,9 @@ impl Settled {
             let sudog = sudogs.get(&g.waiting).filter(|sudog| sudog.g == g.address && sudog.link == 0)?;
             let ChannelRecord { length, capacity, timer, .. } = *channels.get(&sudog.channel)?;
             let sends = kind == Kind::ChannelSend;
-            let as_queued = timer == 0 && length == if sends { capacity } else { 0 };
+            let is_fixed = timer == 0 && length == 0 && capacity == 0;
             let channel = Channel { sends: Some(sends), length, capacity, fires_ns: None };
-            as_queued.then_some((g.address, (kind, sudog.channel, channel)))
+            is_fixed.then_some((g.address, (kind, sudog.channel, channel)))
         };
         Settled(waiting.into_iter().filter_map(settled).collect())
     }
@@ -58,6 +56,12 @@ impl Settled {
     /// Those of goroutines that have not run since.
     pub(crate) fn keep(&mut self, is_unchanged: impl Fn(u64) -> bool) {
         self.0.retain(|&g, _| is_unchanged(g));
+    }
+
+    /// Whether those that wait at these channels send.
+    pub(super) fn sends(&self) -> FxHashMap<u64, bool> {
+        let sends = |&(kind, channel, _): &(Kind, u64, Channel)| (channel, kind == Kind::ChannelSend);
+        self.0.values().map(sends).collect()
     }
 
     pub(super) fn of(&self, g: u64) -> Option<Wait> {

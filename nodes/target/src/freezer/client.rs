@@ -191,15 +191,23 @@ impl Host {
 
     /// A socket failed. It is not used again: nobody knows what would come next.
     pub(super) fn lost(&self, socket: &Socket, error: &SocketError) -> FreezerError {
+        self.lost_in(socket, error, false)
+    }
+
+    /// `may_be_long`: what it was asked for may take long, and nobody stands still: it goes on with all other targets.
+    pub(super) fn lost_in(&self, socket: &Socket, error: &SocketError, may_be_long: bool) -> FreezerError {
         socket.close();
         let how = match error {
             SocketError::Closed => match self.exit_status() {
                 Some(status) => format!("pid {}, {}", self.pid, text_of(status)),
                 None => format!("pid {} closed a conversation", self.pid),
             },
-            SocketError::Late => {
+            SocketError::Late if !may_be_long => {
                 self.kill();
                 format!("pid {} did not answer in time and was killed", self.pid)
+            }
+            SocketError::Late => {
+                return FreezerError::Refused { what: "that took it too long".to_owned() };
             }
             error => format!("pid {}, {error}", self.pid),
         };

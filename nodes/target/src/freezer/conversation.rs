@@ -7,14 +7,13 @@ use super::message::{
     COMMAND_BYTES_MAX, FrozenRecord, THREADS_PER_FRAME, TargetCommand, TargetReply, ThreadRecord,
 };
 use super::reader::{Held, Reader, Refusal};
-use super::readiness::unhurried;
 use super::socket::{Socket, SocketError};
 use super::sockets::send_sockets;
 use crate::auxiliary;
 use crate::environment::Environment;
 use crate::executable::Executable;
 use crate::freeze::{FreezeError, freeze_or_give_up};
-use crate::process::{Process, ProcessError};
+use crate::process::Process;
 use crate::sockets::{self, Descriptors, Shared};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -92,17 +91,13 @@ impl Conversation {
             }
             TargetCommand::Descriptors => {
                 self.must_run()?;
-                let listed =
-                    unhurried(|| Descriptors::of(pid)).map_err(|error| ProcessError::on(pid, "fd", error));
-                let listed = listed.flatten().map(|listed| self.descriptors = listed);
+                let listed = Descriptors::of(pid).map(|listed| self.descriptors = listed);
                 socket.send(&TargetReply::Descriptors(listed.map_err(Into::into)), &[])
             }
             TargetCommand::Sockets => {
                 self.must_run()?;
                 let before = std::mem::take(&mut self.descriptors);
-                let (process, shared) = (&self.process, &self.shared);
-                let found = unhurried(|| sockets::gather(process, &before, shared));
-                send_sockets(socket, found.map_err(|error| ProcessError::on(pid, "fd", error)).flatten())
+                send_sockets(socket, sockets::gather(&self.process, &before, &self.shared))
             }
             TargetCommand::Fate => socket.send(&TargetReply::Fate(self.process.fate().into()), &[]),
             TargetCommand::Read { slot, ranges } => {
@@ -115,7 +110,9 @@ impl Conversation {
             }
             TargetCommand::Resume => {
                 let frozen = self.held.take().ok_or(Refusal("a resume of what is not frozen"))?;
-                socket.send(&TargetReply::Resumed(frozen.resume().into()), &[])
+                let resumed = frozen.resume();
+                self.reader.be_urgent(false);
+                socket.send(&TargetReply::Resumed(resumed.into()), &[])
             }
         })
     }
@@ -134,11 +131,16 @@ impl Conversation {
         if pid == self.peer {
             return Ok(vec![TargetReply::Frozen(Err(FreezeError::Itself { pid }.into()))]);
         }
+        // The tracing thread that is made now inherits it.
+        self.reader.be_urgent(true);
         // The end of this process makes the kernel let go of everything.
         let give_up = || std::process::exit(EXIT_TO_LET_GO);
         let frozen = match freeze_or_give_up(&self.process, budget, &give_up) {
             Ok(frozen) => frozen,
-            Err(error) => return Ok(vec![TargetReply::Frozen(Err(error.into()))]),
+            Err(error) => {
+                self.reader.be_urgent(false);
+                return Ok(vec![TargetReply::Frozen(Err(error.into()))]);
+            }
         };
         let mut threads: Vec<ThreadRecord> = frozen.threads().iter().cloned().map(Into::into).collect();
         let mut rest = threads.split_off(threads.len().min(THREADS_PER_FRAME));

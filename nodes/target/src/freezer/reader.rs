@@ -5,6 +5,7 @@
 //! be free at any time.
 
 use super::message::{COMMAND_BYTES_MAX, ReadRecord, TargetCommand, TargetReply};
+use super::readiness::Urgency;
 use super::socket::{Socket, SocketError};
 use super::window::{RANGES_MAX, Window};
 use crate::freeze::Frozen;
@@ -47,13 +48,14 @@ pub(super) struct Reader {
     memory: LiveMemory,
     window: Window,
     held: Arc<Held>,
+    urgency: Urgency,
     /// Room for the ranges of one read: none is made while the target stands.
     ranges: Vec<Range>,
 }
 
 impl Reader {
     pub(super) fn new(memory: LiveMemory, window: Window, held: Arc<Held>) -> Reader {
-        Reader { memory, window, held, ranges: Vec::with_capacity(RANGES_MAX) }
+        Reader { memory, window, held, urgency: Urgency::default(), ranges: Vec::with_capacity(RANGES_MAX) }
     }
 
     /// Until the peer closes its end, or says something else than what to read: then the target runs.
@@ -84,12 +86,18 @@ impl Reader {
         }
     }
 
+    /// Of the calling thread.
+    pub(super) fn be_urgent(&mut self, is_high: bool) {
+        self.urgency.set(is_high);
+    }
+
     /// First everything is read, then it is asked whether the target still stands.
     pub(super) fn read(&mut self, slot: u8, count: u32) -> Result<ReadRecord, Refusal> {
         let slot = self.window.slot(slot.into()).ok_or(Refusal("a slot that the window does not have"))?;
         let too_many = Refusal("more ranges or bytes than a slot holds");
         let total = slot.ranges(count, &mut self.ranges).ok_or(too_many)?;
         let held = self.held.0.read().unwrap_or_else(PoisonError::into_inner);
+        self.urgency.set(held.is_some());
         let memory = held.as_ref().map_or(&self.memory, Frozen::memory);
         slot.fill(memory, &self.ranges, total);
         Ok(ReadRecord {

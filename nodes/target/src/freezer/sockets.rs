@@ -26,7 +26,8 @@ impl Target {
         let line = self.line();
         let ends = lock(&line.ends);
         let socket = &ends[0].socket;
-        let record = match line.exchange_on(socket, TargetCommand::Sockets)?.0 {
+        line.tell(socket, TargetCommand::Sockets)?;
+        let record = match line.hear_at_length(socket)?.0 {
             TargetReply::Sockets(Ok(record)) => record,
             TargetReply::Sockets(Err(failure)) => return Err(ProcessError::from(failure).into()),
             other => return Err(line.unexpected_on(socket, other)),
@@ -39,7 +40,7 @@ impl Target {
                 || (found.files.len() as u64) < record.files.into()
         };
         while left(&found) {
-            match line.hear(socket)?.0 {
+            match line.hear_at_length(socket)?.0 {
                 // One that brings nothing could go on for ever.
                 TargetReply::SocketsPart(part) if !part.is_empty() => {
                     found.sockets.extend(part.sockets);

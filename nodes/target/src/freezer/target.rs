@@ -414,7 +414,7 @@ impl Line {
         self.hear(socket)
     }
 
-    fn tell(&self, socket: &Socket, command: TargetCommand) -> Result<(), FreezerError> {
+    pub(super) fn tell(&self, socket: &Socket, command: TargetCommand) -> Result<(), FreezerError> {
         socket.send(&command, &[]).map_err(|error| self.host.lost(socket, &error))
     }
 
@@ -432,6 +432,14 @@ impl Line {
 
     pub(super) fn hear(&self, socket: &Socket) -> Result<(TargetReply, Vec<OwnedFd>), FreezerError> {
         socket.receive(FRAME_BYTES_MAX).map_err(|error| self.host.lost(socket, &error))
+    }
+
+    /// The answer to what may take long while nobody stands still: without one this conversation ends, and not the freezer.
+    pub(super) fn hear_at_length(
+        &self,
+        socket: &Socket,
+    ) -> Result<(TargetReply, Vec<OwnedFd>), FreezerError> {
+        socket.receive(FRAME_BYTES_MAX).map_err(|error| self.host.lost_in(socket, &error, true))
     }
 
     pub(super) fn unexpected(&self, reply: TargetReply) -> FreezerError {

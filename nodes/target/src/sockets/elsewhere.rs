@@ -20,7 +20,7 @@ pub(super) fn other_ends(
     own: u64,
     asked: Instant,
     shared: &Shared,
-) -> Vec<OtherEnd> {
+) -> (Vec<OtherEnd>, Option<String>) {
     let known: HashSet<usize> = known.iter().map(|end| end.socket).collect();
     let mut wanted: HashMap<(Kind, SocketAddr, SocketAddr), Vec<usize>> = HashMap::new();
     for (at, socket) in sockets.iter().enumerate().filter(|(at, _)| !known.contains(at)) {
@@ -30,19 +30,23 @@ pub(super) fn other_ends(
         }
     }
     if wanted.is_empty() {
-        return Vec::new();
+        return (Vec::new(), None);
     }
     // By socket: the other end's inode; `None`: several namespaces have such a connection, and nobody knows which it is.
     let mut found: HashMap<usize, Option<u64>> = HashMap::new();
     let until = Instant::now() + LOOKING_MAX;
-    for (inode, pid) in namespaces().into_iter().filter(|(inode, _)| *inode != own).take(NAMESPACES_MAX) {
+    let all: Vec<(u64, u32)> = namespaces().into_iter().filter(|(inode, _)| *inode != own).collect();
+    let mut looked_at = 0;
+    for &(inode, pid) in all.iter().take(NAMESPACES_MAX) {
         if Instant::now() > until {
             break;
         }
+        // It may be gone, with its process.
         let Ok(namespace) = Namespace::of(pid) else { continue };
         if namespace.inode != inode {
             continue;
         }
+        looked_at += 1;
         let all = shared.namespace(inode).get(asked, || NamespaceSockets::read(pid, &namespace));
         for entry in all.entries.iter().filter(|entry| entry.inode != 0) {
             let Some((local, remote)) = entry.connection() else { continue };
@@ -54,7 +58,13 @@ pub(super) fn other_ends(
     }
     let end =
         |(socket, inode): (usize, Option<u64>)| Some(OtherEnd { socket, inode: inode?, is_listener: false });
-    found.into_iter().filter_map(end).collect()
+    let problem = (looked_at < all.len()).then(|| {
+        let all = all.len();
+        format!("other ends were looked for in {looked_at} of {all} other network namespaces of this host: those found may not be the only ones, and have no names")
+    });
+    // One that was found may not be the only one.
+    let found = if problem.is_some() { HashMap::new() } else { found };
+    (found.into_iter().filter_map(end).collect(), problem)
 }
 
 /// The network namespaces of this host that have a process, and one of their processes.

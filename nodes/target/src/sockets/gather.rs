@@ -1,10 +1,10 @@
 //! All that is known of the sockets of a process.
 
 use super::descriptors::Descriptors;
-use super::diagnosis::{self, TABLES};
+use super::diagnosis::{self, DiagnosisError, TABLES};
 use super::elsewhere;
 use super::namespace::Namespace;
-use super::owners::{self, Owners};
+use super::owners::Owners;
 use super::shared::Shared;
 use super::tracking::Tracking;
 use super::{Ends, Entry, Kind, NAMESPACE_SOCKETS_MAX, Peer, Socket, Sockets, State, tables};
@@ -29,6 +29,8 @@ const OWNERS_MAX: usize = 4_096;
 pub(super) struct NamespaceSockets {
     pub(super) entries: Vec<Entry>,
     left_out: u64,
+    /// There are others, of which nothing is known.
+    is_cut: bool,
     problems: Vec<String>,
     /// Of the namespace; `None`: it is the host's.
     tracking: Option<Tracking>,
@@ -81,7 +83,10 @@ pub(crate) fn gather(
     found.translate(&[Some(&*host_tracking), all.tracking.as_ref()]);
     let mut others = all.other_ends(&mut found.sockets);
     if asked.elapsed() < ELSEWHERE_WITHIN {
-        others.extend(elsewhere::other_ends(&found.sockets, &others, namespace.inode, asked, shared));
+        let (elsewhere, problem) =
+            elsewhere::other_ends(&found.sockets, &others, namespace.inode, asked, shared);
+        others.extend(elsewhere);
+        found.problems.extend(problem);
     }
     // Nobody need be looked for who has both ends.
     others.retain(|other| {
@@ -117,8 +122,15 @@ impl NamespaceSockets {
         for table in TABLES {
             let begin = all.entries.len();
             let asked = match &netlink {
-                Ok(socket) => diagnosis::dump(socket, table, until, &mut |entry| all.keep(entry))
-                    .map_err(|error| error.to_string()),
+                Ok(socket) => match diagnosis::dump(socket, table, until, &mut |entry| all.keep(entry)) {
+                    // No other way is faster. What has come is true, and not all.
+                    Err(error @ DiagnosisError::Late) => {
+                        all.is_cut = true;
+                        all.problems.push(format!("network namespace {}: {error}", namespace.inode));
+                        break;
+                    }
+                    asked => asked.map_err(|error| error.to_string()),
+                },
                 Err(error) => Err(error.clone()),
             };
             let Err(error) = asked else { continue };
@@ -140,6 +152,7 @@ impl NamespaceSockets {
         }
         let left_out = all.left_out;
         if left_out > 0 {
+            all.is_cut = true;
             all.problems.push(format!(
                 "network namespace {}: {left_out} sockets above {NAMESPACE_SOCKETS_MAX} are left out",
                 namespace.inode
@@ -216,8 +229,11 @@ impl NamespaceSockets {
                 rest.for_each(|socket| to_listeners.add(socket, kind, local));
             }
         }
-        self.entries.iter().for_each(|entry| to_listeners.look_at(entry));
-        others.extend(to_listeners.found());
+        // Of a part it cannot be told whether one that listens is the only one.
+        if !self.is_cut {
+            self.entries.iter().for_each(|entry| to_listeners.look_at(entry));
+            others.extend(to_listeners.found());
+        }
         others
     }
 }
@@ -306,7 +322,7 @@ impl Sockets {
                 continue;
             }
             let at = *named.entry(*of).or_insert_with(|| {
-                let owner = owners::owner(*of).filter(|_| self.owners.len() < OWNERS_MAX)?;
+                let owner = owners.owner(*of).filter(|_| self.owners.len() < OWNERS_MAX)?;
                 self.owners.push(owner);
                 u32::try_from(self.owners.len() - 1).ok()
             });

@@ -1,5 +1,7 @@
 //! A netlink socket in the network namespace of a process (network_namespaces(7)).
 
+use crate::privilege;
+use caps::Capability;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt};
@@ -37,7 +39,10 @@ impl Namespace {
         if self.is_own {
             return netlink().map_err(Into::into);
         }
-        let entered = || setns(&self.file, CloneFlags::CLONE_NEWNET).and_then(|()| netlink());
+        let entered = || {
+            privilege::use_for_this_thread(Capability::CAP_SYS_ADMIN);
+            setns(&self.file, CloneFlags::CLONE_NEWNET).and_then(|()| netlink())
+        };
         let made = std::thread::scope(|scope| {
             let thread =
                 std::thread::Builder::new().name("namespace".to_owned()).spawn_scoped(scope, entered)?;

@@ -18,6 +18,8 @@ const ARGUMENTS_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Owners {
     pids: HashMap<u64, u32>,
+    /// When each of these was started, in clock ticks since boot: a number may be another process's later.
+    started: HashMap<u32, u64>,
     pub(super) problem: Option<String>,
 }
 
@@ -30,6 +32,8 @@ impl Owners {
         };
         for process in processes.flatten() {
             let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let Ok(stat) = Stat::read(&format!("/proc/{pid}/stat")) else { continue };
+            owners.started.insert(pid, stat.start_ticks);
             // Of other users', without the permission: their sockets have no names.
             let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { continue };
             for descriptor in descriptors.flatten() {
@@ -64,8 +68,16 @@ impl Owners {
     }
 }
 
-/// What a process is; `None`: it is gone.
-pub(super) fn owner(pid: u32) -> Option<Owner> {
+impl Owners {
+    /// What one of them is; `None`: it is gone.
+    pub(super) fn owner(&self, pid: u32) -> Option<Owner> {
+        let owner = read(pid)?;
+        let now = Stat::read(&format!("/proc/{pid}/stat")).ok()?;
+        (self.started.get(&pid) == Some(&now.start_ticks)).then_some(owner)
+    }
+}
+
+fn read(pid: u32) -> Option<Owner> {
     let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
     let name = exe.as_deref().and_then(|exe| exe.file_name()).map(|name| name.to_string_lossy().into_owned());
     let program = match name {
@@ -95,9 +107,11 @@ mod tests {
         let owners = Owners::look(Instant::now() + std::time::Duration::from_secs(9));
         // Another test may have forked with this socket open, for a moment.
         assert!(owners.pid(inode).is_some_and(|pid| pid >= std::process::id()), "{:?}", owners.problem);
-        let itself = owner(std::process::id()).unwrap();
+        let itself = owners.owner(std::process::id()).unwrap();
         assert!(itself.program.starts_with("stillframe_target"), "{itself:?}");
         assert_eq!(itself.cmdline.len(), std::env::args().count());
-        assert_eq!(owner(u32::MAX), None);
+        assert_eq!(owners.owner(u32::MAX), None);
+        let other = Owners { started: HashMap::from([(std::process::id(), 0)]), ..Owners::default() };
+        assert_eq!(other.owner(std::process::id()), None, "it was another process");
     }
 }
