@@ -41,12 +41,12 @@ pub(super) fn other_ends(
         if Instant::now() > until {
             break;
         }
+        looked_at += 1;
         // It may be gone, with its process.
         let Ok(namespace) = Namespace::of(pid) else { continue };
         if namespace.inode != inode {
             continue;
         }
-        looked_at += 1;
         let all = shared.namespace(inode).get(asked, || NamespaceSockets::read(pid, &namespace));
         for entry in all.entries.iter().filter(|entry| entry.inode != 0) {
             let Some((local, remote)) = entry.connection() else { continue };

@@ -10,14 +10,16 @@ use std::time::Instant;
 
 /// Sockets of a host that are noted.
 const SOCKETS_MAX: usize = 1 << 20;
+/// Of a process that shares a socket, that are looked at again.
+const SHARED_DESCRIPTORS_MAX: usize = 16_384;
 /// Bytes of a command line, and arguments: PostgreSQL's says user, database, client and what it does in far less.
 const CMDLINE_BYTES_MAX: u64 = 4_096;
 const ARGUMENTS_MAX: usize = 256;
 
-/// By the inode of the socket: a process that has it.
+/// By the inode of the socket: the processes that have it, the first and the last of them by their pids.
 #[derive(Debug, Default)]
 pub(super) struct Owners {
-    pids: HashMap<u64, u32>,
+    pids: HashMap<u64, (u32, u32)>,
     /// When each of these was started, in clock ticks since boot: a number may be another process's later.
     started: HashMap<u32, u64>,
     pub(super) problem: Option<String>,
@@ -51,15 +53,16 @@ impl Owners {
         owners
     }
 
-    /// Of several processes that share a socket the one that was started last, as far as pids tell: a server's child, not the
-    /// server or the manager of services that has handed the socket on.
     fn note(&mut self, inode: u64, pid: u32) {
-        let known = self.pids.entry(inode).or_insert(pid);
-        *known = pid.max(*known);
+        let (first, last) = self.pids.entry(inode).or_insert((pid, pid));
+        (*first, *last) = (pid.min(*first), pid.max(*last));
     }
 
+    /// Of several processes that share a socket the one that was started last, as far as pids tell: a server's child, not the
+    /// server or the manager of services that has handed the socket on. But one that was about to exec has it no more.
     pub(super) fn pid(&self, inode: u64) -> Option<u32> {
-        self.pids.get(&inode).copied()
+        let (first, last) = *self.pids.get(&inode)?;
+        Some(if first == last || has(last, inode) { last } else { first })
     }
 
     /// Which of these have an owner.
@@ -75,6 +78,15 @@ impl Owners {
         let now = Stat::read(&format!("/proc/{pid}/stat")).ok()?;
         (self.started.get(&pid) == Some(&now.start_ticks)).then_some(owner)
     }
+}
+
+/// Whether a descriptor of the process names the socket.
+fn has(pid: u32, inode: u64) -> bool {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let mut inodes = descriptors
+        .take(SHARED_DESCRIPTORS_MAX)
+        .filter_map(|descriptor| socket_inode(fs::read_link(descriptor.path()).ok()?.as_os_str().as_bytes()));
+    inodes.any(|of| of == inode)
 }
 
 fn read(pid: u32) -> Option<Owner> {
