@@ -37,6 +37,7 @@ pub fn part(file: &File, from: Place) -> Part {
                     process: id / 2,
                     netns: id / 2,
                     inode: id,
+                    cookie: None,
                     is_unix: false,
                     protocol: "tcp".into(),
                     local: local.into(),

@@ -18,7 +18,8 @@ pub struct Process {
 pub struct Window {
     pub start_unix_ns: i64,
     pub end_unix_ns: i64,
-    /// Bound of the error of its clock against the coordinator's.
+    /// What was added to its kernel's clock to come to the coordinator's, and the bound of that one's error.
+    pub offset_ns: i64,
     pub error_ns: i64,
 }
 
@@ -29,6 +30,8 @@ pub struct Socket {
     pub process: i64,
     pub netns: i64,
     pub inode: i64,
+    /// That its kernel never gives again.
+    pub cookie: Option<i64>,
     pub is_unix: bool,
     pub protocol: Box<str>,
     pub local: Box<str>,
@@ -41,6 +44,7 @@ pub struct Socket {
     pub peer_inode: Option<i64>,
     pub translated_local: Option<Box<str>>,
     pub translated_remote: Option<Box<str>>,
+    /// A process of the same host, if its node has found one; else the remote address.
     pub peer_description: Option<Box<str>>,
 }
 
@@ -71,6 +75,13 @@ pub struct End {
     pub buffered_bytes: Option<u32>,
     /// Of bytes alone: it waits until it can write, not until something comes.
     pub writes: bool,
+}
+
+impl End {
+    /// What bytes alone are called.
+    pub(super) fn is_bytes(&self) -> bool {
+        matches!(&*self.protocol, "tcp" | "unix")
+    }
 }
 
 /// A part of what there is, in this order: processes, sockets, ends.
@@ -170,5 +181,5 @@ pub struct Evidence {
 pub struct Found {
     pub links: Vec<Link>,
     /// Why an end has no link.
-    pub unmatched: Vec<(i64, Box<str>)>,
+    pub unmatched: Vec<(i64, Arc<str>)>,
 }

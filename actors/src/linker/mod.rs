@@ -5,11 +5,14 @@
 pub mod actor;
 mod calls;
 pub mod facts;
+mod idle;
 pub mod join;
+mod method;
 mod peers;
 pub mod state;
 #[cfg(test)]
 mod tests;
+mod unplaced;
 
 pub use facts::{Found, Part, Place};
 pub use join::Join;

@@ -6,13 +6,16 @@
 //! * of one kernel and namespace: always;
 //! * with loopback addresses: of one kernel and namespace only;
 //! * else each of both addresses has to be used in one namespace only of its kernel, and if another kernel uses it as well
-//!   both sockets have to be of one kernel.
+//!   both sockets have to be of one kernel;
+//! * what its node says is connected to a process of its own host has its other end on no other kernel.
 //!
 //! Of an address that is translated, what it is translated to has to be so.
 //!
 //! Unix sockets name the other end's inode, which is a number of their kernel's.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::facts::{Process, Socket};
@@ -20,6 +23,10 @@ use super::facts::{Process, Socket};
 /// Of one kernel, in one of its namespaces.
 type Space = (u32, i64);
 type Address = u32;
+/// A local and a remote address, and whose they are: sorted, so that all of one connection stand together.
+type Claim = (Address, Address, Space, u32);
+/// In which namespace of each kernel an address is used; `None`: in several.
+type Uses = BTreeMap<u32, Option<i64>>;
 
 /// A socket of a kernel. Several processes may have it, each as a row.
 pub(super) struct Known {
@@ -33,12 +40,17 @@ pub(super) struct Known {
     meant: Address,
     is_translated: bool,
     peer_inode: Option<i64>,
+    cookie: Option<i64>,
+    /// Rows of its number that are of different sockets.
+    is_several: bool,
+    /// Its node has found a process of its own host at the other end.
+    has_local_peer: bool,
     listens: bool,
     pub(super) receive_queue_bytes: Option<u32>,
     pub(super) send_queue_bytes: Option<u32>,
     pub(super) peer_description: Option<Box<str>>,
-    /// The process of its first row.
-    pub(super) process: i64,
+    /// Those that have it, in the order of its rows.
+    pub(super) processes: Vec<i64>,
 }
 
 /// The other end of a socket.
@@ -97,18 +109,35 @@ impl Sockets {
     pub(super) fn add(&mut self, socket: Socket) {
         let Some(&kernel) = self.of_process.get(&socket.process) else { return };
         let index = self.known.len() as u32;
-        if let Some(&index) = self.by_inode.get(&(kernel, socket.inode)) {
-            self.by_row.insert(socket.id, index);
-            return;
-        }
-        self.by_inode.insert((kernel, socket.inode), index);
+        let index = *self.by_inode.entry((kernel, socket.inode)).or_insert(index);
         self.by_row.insert(socket.id, index);
         let (local, remote) = (self.name(&socket.local), self.name(&socket.remote));
+        let has_local_peer = socket.peer_description.as_ref().is_some_and(|text| *text != socket.remote);
+        let space = (kernel, socket.netns);
+        if let Some(known) = self.known.get_mut(index as usize) {
+            let differ = |one: Option<i64>, other: Option<i64>| one.zip(other).is_some_and(|(a, b)| a != b);
+            known.is_several |= (known.space, known.local, known.remote) != (space, local, remote)
+                || differ(known.cookie, socket.cookie)
+                || differ(known.peer_inode, socket.peer_inode);
+            known.cookie = known.cookie.or(socket.cookie);
+            known.peer_inode = known.peer_inode.or(socket.peer_inode);
+            let more = |one: Option<u32>, other: Option<u32>| Some(one?.max(other?));
+            known.receive_queue_bytes = more(known.receive_queue_bytes, socket.receive_queue_bytes);
+            known.send_queue_bytes = more(known.send_queue_bytes, socket.send_queue_bytes);
+            if has_local_peer && !known.has_local_peer {
+                (known.has_local_peer, known.peer_description) = (true, socket.peer_description);
+            }
+            // One process's rows stand together.
+            if known.processes.last() != Some(&socket.process) {
+                known.processes.push(socket.process);
+            }
+            return;
+        }
         let is_translated = socket.translated_local.is_some() || socket.translated_remote.is_some();
         let seen_as = socket.translated_local.as_deref().map_or(local, |text| self.name(text));
         let meant = socket.translated_remote.as_deref().map_or(remote, |text| self.name(text));
         self.known.push(Known {
-            space: (kernel, socket.netns),
+            space,
             inode: socket.inode,
             is_unix: socket.is_unix,
             local,
@@ -117,11 +146,14 @@ impl Sockets {
             meant,
             is_translated,
             peer_inode: socket.peer_inode,
+            cookie: socket.cookie,
+            is_several: false,
+            has_local_peer,
             listens: socket.listens,
             receive_queue_bytes: socket.receive_queue_bytes,
             send_queue_bytes: socket.send_queue_bytes,
             peer_description: socket.peer_description,
-            process: socket.process,
+            processes: vec![socket.process],
         });
     }
 
@@ -131,15 +163,15 @@ impl Sockets {
 
     /// The other end of each.
     pub(super) fn peers(&self) -> Vec<Peer> {
-        let by_addresses = self.by_addresses();
-        let spaces = self.spaces();
+        let (claims, uses) = (self.claims(), self.uses());
         let mut peers: Vec<Peer> = self
             .known
             .iter()
             .enumerate()
             .map(|(index, socket)| match socket.is_unix {
-                true => self.unix(socket),
-                false => self.internet(index, socket, &by_addresses, &spaces),
+                _ if socket.is_several => Peer::Ambiguous,
+                true => self.unix(index as u32, socket),
+                false => self.internet(index as u32, socket, &claims, &uses),
             })
             .collect();
         // One whose own host does not know of the translation is found by the other.
@@ -191,31 +223,35 @@ impl Sockets {
         listeners.contains(&(socket.space, socket.is_unix, Arc::clone(&at))) || (!socket.is_unix && wild())
     }
 
-    fn by_addresses(&self) -> BTreeMap<(Address, Address), Vec<u32>> {
-        let mut found: BTreeMap<_, Vec<u32>> = BTreeMap::new();
-        for (index, socket) in self.known.iter().enumerate().filter(|(_, s)| !s.is_unix && !s.listens) {
-            found.entry((socket.local, socket.remote)).or_default().push(index as u32);
-        }
-        found
+    fn claims(&self) -> Claims {
+        let all = self.known.iter().zip(0..).filter(|(socket, _)| !socket.is_unix && !socket.listens);
+        let claim = |(socket, index): (&Known, u32)| (socket.local, socket.remote, socket.space, index);
+        let mut claims = Claims {
+            all: all.clone().map(claim).collect(),
+            open: all.filter(|(s, _)| !s.has_local_peer).map(claim).collect(),
+        };
+        claims.all.sort_unstable();
+        claims.open.sort_unstable();
+        claims
     }
 
     /// Where each local address is used.
-    fn spaces(&self) -> BTreeMap<&str, Vec<Space>> {
-        let mut found: BTreeMap<&str, Vec<Space>> = BTreeMap::new();
+    fn uses(&self) -> BTreeMap<&str, Uses> {
+        let mut found: BTreeMap<&str, Uses> = BTreeMap::new();
         for socket in self.known.iter().filter(|socket| !socket.is_unix) {
             let host = self.texts.get(socket.local as usize).map_or("", |text| host(text));
-            let spaces = found.entry(host).or_default();
-            if !spaces.contains(&socket.space) {
-                spaces.push(socket.space);
-            }
+            let (kernel, netns) = socket.space;
+            let one = found.entry(host).or_default().entry(kernel).or_insert(Some(netns));
+            *one = one.filter(|one| *one == netns);
         }
         found
     }
 
-    fn unix(&self, socket: &Known) -> Peer {
+    fn unix(&self, index: u32, socket: &Known) -> Peer {
         let other = socket.peer_inode.and_then(|inode| self.by_inode.get(&(socket.space.0, inode)));
         match other.and_then(|&index| Some((index, self.known.get(index as usize)?))) {
             None => Peer::Unknown,
+            Some((other, _)) if other == index => Peer::Ambiguous,
             Some((_, found)) if found.peer_inode.is_some_and(|inode| inode != socket.inode) => {
                 Peer::Ambiguous
             }
@@ -223,26 +259,19 @@ impl Sockets {
         }
     }
 
-    fn internet(
-        &self,
-        index: usize,
-        socket: &Known,
-        by_addresses: &BTreeMap<(Address, Address), Vec<u32>>,
-        spaces: &BTreeMap<&str, Vec<Space>>,
-    ) -> Peer {
-        let found = by_addresses.get(&(socket.meant, socket.seen_as)).map_or(&[][..], Vec::as_slice);
-        let others = || {
-            found
-                .iter()
-                .filter_map(|&i| Some((i, self.known.get(i as usize)?)))
-                .filter(|(i, _)| *i as usize != index)
-        };
+    fn internet(&self, index: u32, socket: &Known, claims: &Claims, uses: &BTreeMap<&str, Uses>) -> Peer {
+        let (local, remote, kernel) = (socket.meant, socket.seen_as, socket.space.0);
         let one = |candidates: &[u32]| match candidates {
+            [] => Peer::Unknown,
             [index] => Peer::One { index: *index, is_translated: socket.is_translated },
             _ => Peer::Ambiguous,
         };
-        let near: Vec<u32> =
-            others().filter(|(_, other)| other.space == socket.space).map(|(index, _)| index).collect();
+        // Two are as good as many.
+        let two = |of: &[Claim]| -> Vec<u32> {
+            of.iter().map(|claim| claim.3).filter(|other| *other != index).take(2).collect()
+        };
+        let near =
+            two(range(&claims.all, |claim| (claim.0, claim.1, claim.2).cmp(&(local, remote, socket.space))));
         if !near.is_empty() {
             return one(&near);
         }
@@ -250,30 +279,51 @@ impl Sockets {
         if is_loopback(text(socket.local)) || is_loopback(text(socket.remote)) {
             return Peer::Unknown;
         }
-        let all: Vec<u32> = others().map(|(index, _)| index).collect();
-        match &all[..] {
-            [] => Peer::Unknown,
-            [index] => {
-                let Some(other) = self.known.get(*index as usize) else { return Peer::Unknown };
-                let used = |address| spaces.get(host(text(address))).map_or(&[][..], Vec::as_slice);
-                // An address that nobody but its own host has ever seen says nothing: what it is translated to does.
-                let is_hidden = socket.seen_as != socket.local;
-                let is_only = |of: &Known| {
-                    let used = used(of.local);
-                    let elsewhere = used.iter().any(|space| space.0 != of.space.0);
-                    let twice = used.iter().any(|space| space.0 == of.space.0 && *space != of.space);
-                    !twice && (!elsewhere || socket.space.0 == other.space.0)
-                };
-                let is_sound = is_only(other)
-                    && match is_hidden {
-                        true => used(socket.seen_as).iter().all(|space| space.0 == socket.space.0),
-                        false => is_only(socket),
-                    };
-                if is_sound { one(&all) } else { Peer::Ambiguous }
-            }
-            _ => Peer::Ambiguous,
+        let mut all =
+            two(range(&claims.all, |claim| (claim.0, claim.1, claim.2.0).cmp(&(local, remote, kernel))));
+        if !socket.has_local_peer {
+            let open = range(&claims.open, |claim| (claim.0, claim.1).cmp(&(local, remote)));
+            let before = open.partition_point(|claim| claim.2.0 < kernel);
+            let behind = open.partition_point(|claim| claim.2.0 <= kernel);
+            all.extend(two(&open[..before]));
+            all.extend(two(&open[behind..]));
         }
+        let &[other] = &all[..] else { return one(&all) };
+        let Some(other) = self.known.get(other as usize) else { return Peer::Unknown };
+        let used = |address| uses.get(host(text(address)));
+        let is_of_one =
+            |address, kernel: u32| used(address).is_none_or(|uses| uses.keys().all(|of| *of == kernel));
+        // An address that nobody but its own host has ever seen says nothing: what it is translated to does.
+        let is_hidden = socket.seen_as != socket.local;
+        let is_only = |of: &Known| {
+            let is_once = used(of.local).is_none_or(|uses| uses.get(&of.space.0) != Some(&None));
+            is_once && (kernel == other.space.0 || is_of_one(of.local, of.space.0))
+        };
+        let is_sound = is_only(other)
+            && match is_hidden {
+                true => is_of_one(socket.seen_as, kernel),
+                false => is_only(socket),
+            };
+        if is_sound { one(&all) } else { Peer::Ambiguous }
     }
+
+    /// Whether these may be two connections that look like one: of two kernels, at addresses that every host gives out again.
+    pub(super) fn may_be_both(&self, one: &Known, other: &Known) -> bool {
+        let is_common = |address: Address| is_given_by_every_host(&self.text(address));
+        one.space.0 != other.space.0 && [one.seen_as, one.meant].into_iter().any(is_common)
+    }
+}
+
+struct Claims {
+    all: Vec<Claim>,
+    /// Those whose other end may be on another kernel.
+    open: Vec<Claim>,
+}
+
+/// What compares as equal, of what is sorted so.
+fn range(claims: &[Claim], order: impl Fn(&Claim) -> Ordering) -> &[Claim] {
+    let rest = &claims[claims.partition_point(|claim| order(claim).is_lt())..];
+    &rest[..rest.partition_point(|claim| order(claim).is_le())]
 }
 
 /// `10.0.0.1` of `10.0.0.1:80`, `[::1]` of `[::1]:80`.
@@ -289,4 +339,17 @@ fn port(address: &str) -> &str {
 fn is_loopback(address: &str) -> bool {
     let host = host(address);
     host.starts_with("127.") || host == "[::1]"
+}
+
+/// What hosts use for themselves unless they are told otherwise: link-local addresses (RFC 6890), and the networks of Docker's,
+/// Podman's and libvirt's default bridges (172.17.0.0/16, 10.88.0.0/16, 192.168.122.0/24).
+fn is_given_by_every_host(address: &str) -> bool {
+    let host = host(address).trim_matches(['[', ']']);
+    match host.split('%').next().unwrap_or(host).parse() {
+        Ok(IpAddr::V4(address)) => {
+            matches!(address.octets(), [169, 254, ..] | [172, 17, ..] | [10, 88, ..] | [192, 168, 122, _])
+        }
+        Ok(IpAddr::V6(address)) => address.is_unicast_link_local(),
+        Err(_) => false,
+    }
 }

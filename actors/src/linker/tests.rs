@@ -23,8 +23,12 @@ impl Made {
     }
 
     fn process(&mut self, id: i64, kernel: &str, frozen: Option<(i64, i64)>) {
-        let frozen =
-            frozen.map(|(start_unix_ns, end_unix_ns)| Window { start_unix_ns, end_unix_ns, error_ns: 1000 });
+        let frozen = frozen.map(|(start_unix_ns, end_unix_ns)| Window {
+            start_unix_ns,
+            end_unix_ns,
+            offset_ns: 0,
+            error_ns: 1000,
+        });
         self.part.processes.retain(|process| process.id != id);
         self.part.processes.push(Process {
             id,
@@ -41,6 +45,7 @@ impl Made {
             process,
             netns,
             inode: 1000 + id,
+            cookie: None,
             is_unix: false,
             protocol: "tcp".into(),
             local: local.into(),
@@ -69,7 +74,8 @@ impl Made {
 
     fn end(&mut self, role: Role, protocol: &str, socket: i64) -> &mut End {
         let id = self.part.ends.len() as i64 + 1;
-        let process = self.part.sockets.iter().find(|s| s.id == socket).map_or(CLIENT, |s| s.process);
+        let place = usize::try_from(socket - 1).ok();
+        let process = place.and_then(|at| self.part.sockets.get(at)).map_or(CLIENT, |s| s.process);
         self.part.ends.push(End {
             id,
             goroutine: 100 + id,
@@ -96,6 +102,19 @@ impl Made {
     fn one(&mut self, role: Role, socket: i64, method: &str, answered: Option<bool>) {
         let end = self.end(role, "http1", socket);
         (end.method, end.answered) = (Some(method.into()), answered);
+        end.buffered_bytes = (role == Role::Server).then_some(0);
+    }
+
+    /// Links, and ends without.
+    fn count(self) -> (usize, usize) {
+        let mut join = Join::default();
+        join.add(self.part);
+        let (mut links, mut unmatched) = (0, 0);
+        while let Some(found) = join.found() {
+            links += found.links.len();
+            unmatched += found.unmatched.len();
+        }
+        (links, unmatched)
     }
 
     fn join(self) -> Result {
@@ -106,7 +125,7 @@ impl Made {
         while let Some(found) = join.found() {
             result.links.extend(found.links);
             for (end, reason) in found.unmatched {
-                assert!(result.unmatched.insert(end, reason.into()).is_none(), "{end} is told twice");
+                assert!(result.unmatched.insert(end, reason.to_string()).is_none(), "{end} is told twice");
             }
         }
         // Each end has a link or a reason.
@@ -188,12 +207,31 @@ fn what_ends_say_of_the_call_has_to_agree() {
 
 #[test]
 fn a_connection_that_may_be_another_one_is_not_certain() {
-    let mut made = Made::new();
-    made.process(SERVER, "k", Some((2_000_000_000, 2_000_000_100)));
-    let (client, server) = made.connection();
-    made.stream(Client, client, 1, "GET /a");
-    made.stream(Server, server, 1, "GET /a");
-    assert_eq!(made.join().pairs(), [(1, Some(2), InFlight, Likely)]);
+    // A second later, just after, not known.
+    for frozen in [Some((2_000_000_000, 2_000_000_100)), Some((200, 300)), None] {
+        let mut made = Made::new();
+        made.process(SERVER, "k", frozen);
+        let (client, server) = made.connection();
+        made.stream(Client, client, 1, "GET /a");
+        made.stream(Server, server, 1, "GET /a");
+        assert_eq!(made.join().pairs(), [(1, Some(2), InFlight, Likely)], "{frozen:?}");
+    }
+}
+
+/// Two nodes of one kernel: what they have found out of the coordinator's clock differs, their own is the same.
+#[test]
+fn processes_of_one_kernel_are_compared_by_its_clock() {
+    for (own, wanted) in [((150, 250), Certain), ((200, 250), Likely)] {
+        let mut made = Made::new();
+        made.process(SERVER, "k", Some((own.0 + 7_000, own.1 + 7_000)));
+        made.part.processes[1].frozen.as_mut().unwrap().offset_ns = 7_000;
+        let (client, server) = made.connection();
+        made.stream(Client, client, 1, "GET /a");
+        made.stream(Server, server, 1, "GET /a");
+        let result = made.join();
+        assert_eq!(result.pairs(), [(1, Some(2), InFlight, wanted)], "{own:?}");
+        assert_eq!(result.links[0].evidence.overlap_ns, Some(200 - own.0));
+    }
 }
 
 #[test]
@@ -229,6 +267,29 @@ fn an_exchange_of_http1_is_joined_when_nothing_lies_between() {
         let found = result.links.first().map(|link| link.confidence);
         assert_eq!(found, wanted, "{sent:?} {come:?} {unread:?}: {result:?}");
     }
+}
+
+/// What is certain has nothing that is not known.
+#[test]
+fn what_was_read_ahead_has_to_be_known() {
+    for (buffered, wanted) in [(Some(0), Certain), (None, Likely), (Some(3), Likely)] {
+        let mut made = Made::new();
+        let (client, server) = made.connection();
+        made.one(Client, client, "GET /a", Some(false));
+        made.one(Server, server, "GET /a", Some(false));
+        made.part.ends[1].buffered_bytes = buffered;
+        assert_eq!(made.join().pairs(), [(1, Some(2), InFlight, wanted)], "{buffered:?}");
+    }
+}
+
+/// A queue that is empty when all runs again says nothing of what was there in the stop.
+#[test]
+fn a_server_that_says_nothing_of_its_call_has_no_link() {
+    let mut made = Made::new();
+    let (client, server) = made.connection();
+    made.one(Client, client, "GET /a", Some(false));
+    made.end(Server, "http1", server);
+    made.join().is_none("the same call of their connection is not known");
 }
 
 /// A handler that runs on after its answer, while its client asks the same again.
@@ -312,6 +373,51 @@ fn what_was_sent_and_not_read_is_unread() {
     made.join().is_none("has not begun");
 }
 
+/// Bytes of a body wait to be read, and whoever serves the call is there, but not its descriptor or its stream.
+#[test]
+fn what_may_be_served_is_not_unread() {
+    let unread = |method: Option<&str>, is_placed: bool, protocol: &str| {
+        let mut made = Made::new();
+        let (client, server) = made.connection();
+        made.last().receive_queue_bytes = Some(90);
+        let end = made.end(Client, protocol, client);
+        (end.stream, end.method) = ((protocol == "http2").then_some(7), Some("GET /a".into()));
+        let end = made.end(Server, protocol, if is_placed { server } else { 0 });
+        (end.process, end.method) = (SERVER, method.map(Into::into));
+        made.join()
+    };
+    let reason = "whose connection or stream is not known may serve it";
+    for protocol in ["http1", "http2"] {
+        for method in [None, Some("GET /a")] {
+            unread(method, false, protocol).is_none(reason);
+        }
+        // That is another call.
+        assert_eq!(unread(Some("GET /b"), false, protocol).pairs(), [(1, None, Unread, Likely)]);
+    }
+    unread(None, true, "http2").is_none(reason);
+    unread(Some("GET /a"), true, "http2").is_none(reason);
+    // One of another process serves another connection.
+    let mut made = Made::new();
+    made.process(3, "k", Some((100, 200)));
+    let (client, _) = made.connection();
+    made.last().receive_queue_bytes = Some(90);
+    made.one(Client, client, "GET /a", Some(false));
+    made.end(Server, "http1", 0).process = 3;
+    assert_eq!(made.join().pairs(), [(1, None, Unread, Likely)]);
+}
+
+#[test]
+fn nothing_is_unread_between_processes_that_did_not_stand_still_at_once() {
+    for frozen in [Some((200, 300)), None] {
+        let mut made = Made::new();
+        made.process(SERVER, "k", frozen);
+        let (client, _) = made.connection();
+        made.last().receive_queue_bytes = Some(90);
+        made.one(Client, client, "GET /a", Some(false));
+        made.join().is_none("skew possible");
+    }
+}
+
 #[test]
 fn an_answer_that_waits_is_no_call_that_waits() {
     let mut made = Made::new();
@@ -391,6 +497,56 @@ fn a_private_address_that_two_hosts_have_joins_only_within_one() {
     assert_eq!(pair("k", "k", 2).pairs(), [(1, Some(2), InFlight, Certain)]);
 }
 
+/// Two hosts with the same private network: of each only one end was captured, and it is the other host's that seems to fit.
+#[test]
+fn what_is_connected_to_its_own_host_is_connected_to_no_other() {
+    for who in 0..2 {
+        for (kernel, is_joined) in [("k", true), ("other", false)] {
+            let mut made = Made::new();
+            made.process(SERVER, kernel, Some((150, 250)));
+            let client = made.socket(CLIENT, 1, "10.0.0.1:5000", "10.0.0.2:80");
+            let server = made.socket(SERVER, 2, "10.0.0.2:80", "10.0.0.1:5000");
+            for (index, socket) in made.part.sockets.iter_mut().enumerate() {
+                // Without a process the address is said.
+                let said = if index == who { "nginx (pid 7)".into() } else { socket.remote.clone() };
+                socket.peer_description = Some(said);
+            }
+            made.stream(Client, client, 1, "GET /a");
+            made.stream(Server, server, 1, "GET /a");
+            let result = made.join();
+            assert_eq!(!result.links.is_empty(), is_joined, "{who} {kernel}: {result:?}");
+            if !is_joined {
+                result.is_none("peer not captured: nginx (pid 7)");
+            }
+        }
+    }
+}
+
+#[test]
+fn addresses_that_every_host_has_are_not_certain_between_hosts() {
+    let pair = |one: &str, other: &str, kernel: &str| {
+        let mut made = Made::new();
+        made.process(SERVER, kernel, Some((150, 5_000)));
+        made.process(CLIENT, "k", Some((100, 5_000)));
+        let client = made.socket(CLIENT, 1, &format!("{one}:5000"), &format!("{other}:80"));
+        let server = made.socket(SERVER, 2, &format!("{other}:80"), &format!("{one}:5000"));
+        made.stream(Client, client, 1, "GET /a");
+        made.stream(Server, server, 1, "GET /a");
+        made.join().links[0].confidence
+    };
+    for (one, other, wanted) in [
+        ("10.0.0.1", "10.0.0.2", Certain),
+        ("203.0.113.1", "[2001:db8::1]", Certain),
+        ("172.17.0.2", "172.17.0.3", Likely),
+        ("10.0.0.1", "172.17.0.3", Likely),
+        ("169.254.1.1", "10.0.0.1", Likely),
+        ("[fe80::1%2]", "[fe80::2]", Likely),
+    ] {
+        assert_eq!(pair(one, other, "other"), wanted, "{one} {other}");
+        assert_eq!(pair(one, other, "k"), Certain, "{one} {other}");
+    }
+}
+
 #[test]
 fn two_equal_connections_are_none() {
     let mut made = Made::new();
@@ -416,6 +572,57 @@ fn one_socket_of_two_processes_is_one() {
     made.stream(Server, copy, 1, "GET /a");
     let result = made.join();
     assert_eq!(result.pairs(), [(1, Some(3), InFlight, Certain)], "{result:?}");
+}
+
+/// A number that was given again between two looks.
+#[test]
+fn rows_of_one_number_that_differ_are_no_socket() {
+    type Change = fn(&mut Socket);
+    let changes: [Change; 4] = [
+        |socket| socket.netns = 7,
+        |socket| socket.remote = "127.0.0.1:9".into(),
+        |socket| socket.cookie = Some(2),
+        |socket| socket.peer_inode = Some(2),
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        let mut made = Made::new();
+        let (client, server) = made.connection();
+        (made.last().cookie, made.last().peer_inode) = (Some(1), Some(1));
+        made.process(3, "k", Some((100, 200)));
+        made.socket(3, 1, "127.0.0.1:80", "127.0.0.1:40000");
+        made.last().inode = made.part.sockets[1].inode;
+        change(made.last());
+        made.stream(Client, client, 1, "GET /a");
+        made.stream(Server, server, 1, "GET /a");
+        let result = made.join();
+        assert_eq!(result.links, [], "{index}");
+        result.is_none("ambiguous address");
+    }
+}
+
+/// What lies in the queue of one socket is what any of its rows has seen there.
+#[test]
+fn the_queues_of_a_socket_are_those_of_all_its_rows() {
+    for (queue, wanted) in [(Some(0), Certain), (Some(5), Likely), (None, Likely)] {
+        let mut made = Made::new();
+        let (client, server) = made.connection();
+        made.process(3, "k", Some((100, 200)));
+        made.socket(3, 1, "127.0.0.1:80", "127.0.0.1:40000");
+        (made.last().inode, made.last().receive_queue_bytes) = (made.part.sockets[1].inode, queue);
+        made.one(Client, client, "GET /a", Some(false));
+        made.one(Server, server, "GET /a", Some(false));
+        assert_eq!(made.join().pairs(), [(1, Some(2), InFlight, wanted)], "{queue:?}");
+    }
+}
+
+#[test]
+fn a_socket_is_not_its_own_other_end() {
+    let mut made = Made::new();
+    let client = made.socket(CLIENT, 1, "", "");
+    (made.last().is_unix, made.last().peer_inode) = (true, Some(1001));
+    made.stream(Client, client, 1, "GET /a");
+    made.stream(Server, client, 1, "GET /a");
+    made.join().is_none("ambiguous address");
 }
 
 #[test]
@@ -505,6 +712,51 @@ fn traces_join_what_sockets_do_not() {
     traced(2, false).is_none("its trace is that of several calls");
     // Without the other end a trace is nothing.
     traced(0, false).is_none("peer not captured: 10.0.0.9:80");
+}
+
+/// Whoever passes a trace on as it has got it says the same to whatever it calls.
+#[test]
+fn traces_join_only_what_may_be_one_call() {
+    let traced = |process: i64, frozen: Option<(i64, i64)>, method: &str| {
+        let mut made = Made::new();
+        made.process(process, "k", frozen);
+        let end = made.end(Client, "http1", 0);
+        (end.trace, end.method) = (Some("4bf9 00f0".into()), Some("GET /a".into()));
+        let end = made.end(Server, "http1", 0);
+        (end.process, end.trace, end.method) = (process, Some("4bf9 00f0".into()), Some(method.into()));
+        made.join()
+    };
+    // A proxy may say another path.
+    assert_eq!(traced(SERVER, Some((150, 250)), "GET /b").pairs(), [(1, Some(2), InFlight, Likely)]);
+    traced(SERVER, Some((150, 250)), "POST /a").is_none("a call with another method");
+    traced(SERVER, Some((200, 250)), "GET /a").is_none("skew possible");
+    traced(SERVER, None, "GET /a").is_none("skew possible");
+    traced(CLIENT, Some((150, 250)), "GET /a").is_none("of its own process");
+}
+
+/// Of each kind so many at one place that comparing all with all would not end.
+#[test]
+fn many_ends_and_sockets_at_one_place_are_no_trouble() {
+    const MANY: i64 = 100_000;
+    for protocol in ["http1", "http2", "tcp"] {
+        let mut made = Made::new();
+        let (client, server) = made.connection();
+        for _ in 0..MANY {
+            made.end(Client, protocol, client);
+            made.end(Server, protocol, server);
+        }
+        let found = made.count();
+        assert_eq!(found, (0, 2 * MANY as usize), "{protocol}");
+    }
+    // Each in a namespace of its own, all with the same addresses.
+    let mut made = Made::new();
+    for n in 0..MANY {
+        let client = made.socket(CLIENT, 2 * n, "10.0.0.1:5000", "10.0.0.2:80");
+        let server = made.socket(SERVER, 2 * n + 1, "10.0.0.2:80", "10.0.0.1:5000");
+        made.end(Client, "http2", client);
+        made.end(Server, "http2", server);
+    }
+    assert_eq!(made.count(), (0, 2 * MANY as usize));
 }
 
 proptest! {

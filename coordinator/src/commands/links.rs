@@ -81,7 +81,8 @@ fn write_unmatched(out: &mut impl Write, calls: &Calls) -> io::Result<()> {
     for unmatched in &calls.unmatched {
         let protocol = unmatched.protocol.as_deref().unwrap_or("?");
         let ends = output::count(unmatched.calls.max(0) as u64, &unmatched.role);
-        writeln!(out, "{ends} of {}: {}", output::printable(protocol), output::printable(&unmatched.reason))?;
+        let line = format!("{ends} of {protocol}: {}", unmatched.reason);
+        writeln!(out, "{}", output::one_line(&line))?;
     }
     Ok(())
 }
@@ -105,19 +106,22 @@ impl<'a> Tree<'a> {
     fn write(&self, out: &mut impl Write, limit: Option<usize>) -> io::Result<usize> {
         let served: HashSet<i64> =
             self.calls.iter().filter_map(|call| Some(call.server.as_ref()?.goroutine_id)).collect();
-        let mut shown = HashSet::new();
-        let mut roots = 0;
+        // Whose calls are shown; how many that are.
+        let mut clients = HashSet::new();
+        let (mut shown, mut roots) = (0, 0);
         // Calls in a circle have no root: each is shown below the first of them.
         let is_root = |call: &&Call| !served.contains(&call.client.goroutine_id);
         let (mut first, rest): (Vec<&Call>, Vec<&Call>) = self.calls.iter().partition(is_root);
         // The longest first, and of those whose age is not known those that wait for most.
+        let mut below: HashMap<i64, usize> = HashMap::new();
         first.sort_by_cached_key(|call| {
-            (call.age_s.is_none(), std::cmp::Reverse(self.count_below(call.client.goroutine_id)))
+            let client = call.client.goroutine_id;
+            let count = *below.entry(client).or_insert_with(|| self.count_below(client));
+            (call.age_s.is_none(), std::cmp::Reverse(count))
         });
         for call in first.into_iter().chain(rest) {
             let client = call.client.goroutine_id;
-            let of_client = self.by_client.get(&client).map_or(&[][..], Vec::as_slice);
-            if of_client.iter().all(|index| shown.contains(index)) {
+            if clients.contains(&client) {
                 continue;
             }
             if limit.is_some_and(|limit| roots >= limit) {
@@ -125,9 +129,9 @@ impl<'a> Tree<'a> {
             }
             roots += 1;
             writeln!(out, "{}", who(&call.client))?;
-            self.below(out, client, &mut shown)?;
+            shown += self.below(out, client, &mut clients)?;
         }
-        Ok(self.calls.len() - shown.len())
+        Ok(self.calls.len() - shown)
     }
 
     /// How many calls hang on a goroutine, as far as that matters for their order.
@@ -137,7 +141,10 @@ impl<'a> Tree<'a> {
         let mut open = vec![client];
         while let Some(client) = open.pop() {
             for index in self.by_client.get(&client).into_iter().flatten() {
-                if seen.len() < COUNT_MAX && seen.insert(*index) {
+                if seen.len() == COUNT_MAX {
+                    return COUNT_MAX;
+                }
+                if seen.insert(*index) {
                     open.extend(
                         self.calls.get(*index).and_then(|call| call.server.as_ref()).map(|s| s.goroutine_id),
                     );
@@ -147,22 +154,25 @@ impl<'a> Tree<'a> {
         seen.len()
     }
 
-    fn below(&self, out: &mut impl Write, client: i64, shown: &mut HashSet<usize>) -> io::Result<()> {
+    /// How many calls it has shown.
+    fn below(&self, out: &mut impl Write, client: i64, clients: &mut HashSet<i64>) -> io::Result<usize> {
         // What is still to be shown, the next one last; how far in.
         let mut open: Vec<(usize, usize)> = Vec::new();
-        let push = |open: &mut Vec<(usize, usize)>, client: i64, depth: usize| {
-            let of_client = self.by_client.get(&client).map_or(&[][..], Vec::as_slice);
-            open.extend(of_client.iter().rev().map(|index| (*index, depth)));
+        let mut push = |open: &mut Vec<(usize, usize)>, client: i64, depth: usize| {
+            let of_client = self.by_client.get(&client).filter(|_| clients.insert(client));
+            open.extend(of_client.into_iter().flatten().rev().map(|index| (*index, depth)));
         };
         push(&mut open, client, 1);
+        let mut shown = 0;
         while let Some((index, depth)) = open.pop() {
-            let Some(call) = self.calls.get(index).filter(|_| shown.insert(index)) else { continue };
+            let Some(call) = self.calls.get(index) else { continue };
+            shown += 1;
             writeln!(out, "{:indent$}{}", "", line(call), indent = 4 * depth)?;
             if let Some(server) = call.server.as_ref().filter(|_| depth < DEPTH_MAX) {
                 push(&mut open, server.goroutine_id, depth + 1);
             }
         }
-        Ok(())
+        Ok(shown)
     }
 }
 
@@ -173,14 +183,14 @@ fn who(caller: &Caller) -> String {
         "{name} on {}, goroutine {} (g-{}) {function}",
         caller.host, caller.goid, caller.goroutine_id
     );
-    output::printable(&text).into_owned()
+    output::one_line(&text).into_owned()
 }
 
 fn line(call: &Call) -> String {
     let method = call.method.as_deref().unwrap_or("?");
     let age = call.age_s.map_or(String::new(), |age| format!(", {}", output::duration((age * 1e9) as i64)));
     let facts = format!("{method} [{}, {}, {}{age}]", call.protocol, call.state, call.confidence);
-    let facts = output::printable(&facts);
+    let facts = output::one_line(&facts);
     match &call.server {
         Some(server) => format!("{facts} -> {}", who(server)),
         None => format!("{facts} -> nobody yet"),
@@ -190,6 +200,7 @@ fn line(call: &Call) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::calls::Unmatched;
 
     fn caller(goroutine_id: i64) -> Caller {
         Caller {
@@ -239,6 +250,37 @@ p9 on h, goroutine 9 (g-9) main.f
         );
         assert_eq!(hidden, 0);
         assert_eq!(text(&calls, Some(1)).1, 1);
+    }
+
+    /// Programs, hosts and methods are called what somebody else likes, and files may come from anywhere.
+    #[test]
+    fn what_is_printed_stays_on_its_line() {
+        let mut forged = call(1, Some(2));
+        forged.client.program = "a\nb".into();
+        forged.method = Some("GET /\r\tx\n    GET /forged [http1]".into());
+        forged.client.function = Some("f\u{85}".into());
+        let (whole, _) = text(&[forged], None);
+        assert_eq!(whole.chars().filter(|c| c.is_control()).collect::<String>(), "\n\n", "{whole:?}");
+        let unmatched = Unmatched {
+            role: "server\x1b[2J\n".into(),
+            protocol: Some("http1\n".into()),
+            reason: "no\tsocket\n".into(),
+            calls: 1,
+        };
+        let mut out = Vec::new();
+        write_unmatched(&mut out, &Calls { links: Vec::new(), unmatched: vec![unmatched] }).unwrap();
+        let whole = String::from_utf8(out).unwrap();
+        assert_eq!(whole.chars().filter(|c| c.is_control()).collect::<String>(), "\n", "{whole:?}");
+    }
+
+    /// One client with many calls, and many that all wait for it.
+    #[test]
+    fn many_calls_of_one_client_are_no_trouble() {
+        const MANY: i64 = 100_000;
+        let of_one = (0..MANY).map(|_| call(1, Some(2)));
+        let all: Vec<Call> = of_one.chain((0..MANY).map(|n| call(10 + n, Some(1)))).collect();
+        let mut out = Vec::new();
+        assert_eq!(Tree::new(&all).write(&mut out, None).unwrap(), 0);
     }
 
     #[test]

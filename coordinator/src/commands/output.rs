@@ -44,6 +44,15 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     if text.contains(is_harmful) { text.replace(is_harmful, "\u{fffd}").into() } else { text.into() }
 }
 
+/// The same, for what is to stay on one line: what comes behind it is nobody else's.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_control) {
+        text.replace(char::is_control, "\u{fffd}").into()
+    } else {
+        text.into()
+    }
+}
+
 /// One JSON document and the end of its line.
 pub fn write_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value)?;
@@ -128,6 +137,7 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_a_terminal() {
         assert_eq!(printable("a\x1b[31mb\nc\td"), "a\u{fffd}[31mb\nc\td");
+        assert_eq!(one_line("a\x1b[31mb\nc\td"), "a\u{fffd}[31mb\u{fffd}c\u{fffd}d");
     }
 
     #[test]

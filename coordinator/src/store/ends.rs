@@ -81,22 +81,24 @@ fn processes(connection: &Connection) -> rusqlite::Result<Vec<Process>> {
     let mut statement = connection.prepare(
         "select p.process_id, p.program || ', pid ' || p.pid || ' on ' || h.hostname,
                 coalesce(h.boot_id, 'host ' || h.host_id),
-                p.frozen_start_unix_ns + coalesce(h.clock_offset_ns, 0), p.frozen_ns, coalesce(h.clock_error_ns, 0)
+                p.frozen_start_unix_ns + coalesce(h.clock_offset_ns, 0), p.frozen_ns, coalesce(h.clock_offset_ns, 0),
+                coalesce(h.clock_error_ns, 0)
          from processes p join hosts h on h.host_id = p.host_id",
     )?;
     let of = |row: &Row<'_>| {
-        let window = |start: i64, length: i64, error_ns: i64| Window {
+        let (start, length): (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
+        let (offset_ns, error_ns) = (row.get(5)?, row.get(6)?);
+        let window = |(start, length): (i64, i64)| Window {
             start_unix_ns: start,
             end_unix_ns: start.saturating_add(length),
+            offset_ns,
             error_ns,
         };
-        let (start, length): (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
-        let error_ns = row.get(5)?;
         Ok(Process {
             id: row.get(0)?,
             name: row.get(1)?,
             kernel: row.get(2)?,
-            frozen: start.zip(length).map(|(start, length)| window(start, length, error_ns)),
+            frozen: start.zip(length).map(window),
         })
     };
     statement.query_map([], of)?.collect()
@@ -105,7 +107,8 @@ fn processes(connection: &Connection) -> rusqlite::Result<Vec<Process>> {
 fn sockets(connection: &Connection, after: i64) -> rusqlite::Result<Vec<Socket>> {
     let mut statement = connection.prepare_cached(
         "select socket_id, process_id, netns, inode, family = 'unix', protocol, local, remote, state = 'listen',
-                receive_queue_bytes, send_queue_bytes, peer_inode, translated_local, translated_remote, peer_description
+                receive_queue_bytes, send_queue_bytes, peer_inode, translated_local, translated_remote, peer_description,
+                cookie
          from sockets
          where socket_id > ? and protocol in ('tcp', 'stream', 'seqpacket')
          order by socket_id limit ?",
@@ -127,17 +130,22 @@ fn sockets(connection: &Connection, after: i64) -> rusqlite::Result<Vec<Socket>>
             translated_local: row.get(12)?,
             translated_remote: row.get(13)?,
             peer_description: row.get(14)?,
+            cookie: row.get(15)?,
         })
     };
     statement.query_map(params![after, PART_ROWS], of)?.collect()
 }
 
-/// Endpoints of a set may have any type in any column: what does not fit is not known.
+/// Endpoints of a set may have any type in any column: what does not fit is not known. A client whose span is that of what its
+/// goroutine serves (spans come from contexts, which do not say whose they are) has not sent it.
 fn ends(connection: &Connection, after: i64) -> rusqlite::Result<Vec<End>> {
     let mut statement = connection.prepare_cached(
         "select e.endpoint_id, e.goroutine_id, g.process_id, e.socket_id, e.role, cast(coalesce(e.protocol, '') as text),
                 iif(typeof(e.stream_id) = 'integer', e.stream_id, null), cast(e.method as text),
-                cast(e.trace_id || ' ' || iif(e.role = 'client', e.span_id, e.parent_span_id) as text),
+                iif(e.role = 'client' and exists (
+                        select 1 from endpoints s
+                        where s.goroutine_id = e.goroutine_id and s.role = 'server' and s.span_id = e.span_id),
+                    null, cast(e.trace_id || ' ' || iif(e.role = 'client', e.span_id, e.parent_span_id) as text)),
                 iif(e.answered in (0, 1), e.answered, null),
                 iif(typeof(e.buffered_bytes) = 'integer' and e.buffered_bytes between 0 and 4294967295,
                     e.buffered_bytes, null),

@@ -5,6 +5,7 @@ use super::evaluate::clear;
 use super::guard::RESULTS;
 use super::{Derivation, Made, Trouble, at, error, error_in};
 use crate::probe_sets::Endpoint;
+use crate::store::ends::WAITS;
 
 /// What the SELECT may have, besides the goroutine.
 const COLUMNS: [&str; 13] = [
@@ -31,6 +32,11 @@ impl Derivation<'_> {
         let label = || format!("endpoint {}", endpoint.name);
         let refused =
             |message: String| Err(Trouble::Set(error(at(endpoint.sql.place), label(), message, HELP)));
+        if endpoint.name == WAITS {
+            return refused(format!(
+                "no set's endpoint can be called {WAITS}: it is the source of those that are made of what goroutines wait for"
+            ));
+        }
         let text = &endpoint.sql.text;
         let columns = match self.prepare(text)? {
             Ok(columns) => columns,

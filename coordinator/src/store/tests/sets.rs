@@ -262,6 +262,22 @@ fn what_cannot_be_applied_changes_nothing_and_has_its_place() {
     assert_eq!(files_in(folder.path()), ["s.db"]);
 }
 
+/// Its rows would be taken for those that are made anew each time.
+#[test]
+fn endpoints_are_not_called_what_their_own_are() {
+    let (_folder, summary) = write(PROBES, &[1]);
+    let named = |name: &str| {
+        format!(
+            "[[endpoint]]\nname = '{name}'\nsql = \"select goroutine_id, 'server' as role from goroutines\"\n"
+        )
+    };
+    let wrong = named("waits");
+    let Err(ApplyError::Set(errors)) = apply_text(&summary.path, &wrong) else { panic!("it is wrong") };
+    assert!(errors.to_string().contains("no set's endpoint can be called waits"), "{errors}");
+    assert!(check(&wrong).is_err());
+    check(&named("waiting")).unwrap();
+}
+
 #[test]
 fn sql_that_fails_is_a_gap_and_the_snapshot_is_there() {
     let set = format!(
