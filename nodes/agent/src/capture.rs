@@ -54,7 +54,7 @@ const LISTING_SHORT: Duration = Duration::from_millis(5);
 const CHECK_MARGIN: Duration = Duration::from_millis(1);
 
 /// So long after the time to freeze those that are ready wait, running, for others of their host that are not.
-const READY_MAX: Duration = Duration::from_millis(100);
+const READY_MAX: Duration = Duration::from_secs(1);
 
 /// A target that could not be stopped is let go and tried again, after as long as it may have been stopped.
 const FREEZE_ATTEMPTS: u32 = 5;
