@@ -160,3 +160,20 @@ fn endpoints_that_come_later_are_linked_then() {
     applied.publish().unwrap();
     assert_linked(&path);
 }
+
+/// A span from a context is that of what the goroutine serves: what it calls was sent another one.
+#[test]
+fn a_span_that_is_served_was_not_sent() {
+    let sent = "select goroutine_id, role, 'http1' as protocol, 't' as trace_id, iif(role = 'client', 's', null) as span_id,
+                       iif(role = 'server', 's', null) as parent_span_id
+                from probe_calls where fd = 8";
+    let served = "select goroutine_id, 'server', 'http1', 't', 's', 'x' from probe_calls where fd = 8 and role = 'client'";
+    for (sql, links) in
+        [(sent.to_owned(), vec!["2|12|likely"]), (format!("{sent} union all {served}"), vec![])]
+    {
+        let set = format!("{PROBES}\n[[endpoint]]\nname = \"calls\"\nsql = \"\"\"{sql}\"\"\"\n");
+        let (_folder, path) = write(&set, true);
+        let query = "select client_goroutine_id, server_goroutine_id, confidence from links where state = 'in flight'";
+        assert_eq!(rows(&path, query), links, "{sql}");
+    }
+}
