@@ -5,6 +5,7 @@ use crate::proc_files::{self, Stat, Status, TICKS_PER_SECOND};
 use crate::remedy;
 use std::borrow::Cow;
 use std::io;
+use std::time::Duration;
 use thiserror::Error;
 
 /// How much of a command line is kept, in bytes.
@@ -12,6 +13,10 @@ const COMMAND_LINE_BYTES_MAX: u64 = 64 << 10;
 
 /// How long an exec or an exit that is under way is watched to tell which it is.
 pub(crate) const CHANGE_NS_MAX: i64 = 1_000_000_000;
+
+/// How often it is looked again for a process that is not there.
+const LOOKS_AT_NOBODY: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_micros(500);
 
 /// A process could not be looked at.
 #[derive(Debug, Error)]
@@ -116,18 +121,25 @@ pub fn list() -> Result<Listing, ProcessError> {
     Ok(listing)
 }
 
-/// One process. While another of its threads execs, the leader is dead for a moment and shows no executable: that is
-/// waited for.
+/// One process. While another of its threads execs, the leader is dead for a moment and shows no executable, and then
+/// nobody has its number until that thread takes it (`de_thread`, fs/exec.c): that is waited for.
 pub fn find(pid: u32) -> Result<Process, ProcessError> {
     let give_up_ns = clock::monotonic_ns() + CHANGE_NS_MAX;
+    let mut looks_left = LOOKS_AT_NOBODY;
     loop {
         let found = look_at(pid);
-        let goes_on = matches!(found, Err(ProcessError::NotFound { .. }))
-            && Stat::read(&format!("/proc/{pid}/stat")).is_ok_and(|now| !now.process_has_exited());
-        if !goes_on || clock::monotonic_ns() >= give_up_ns {
+        if !matches!(found, Err(ProcessError::NotFound { .. })) || clock::monotonic_ns() >= give_up_ns {
             return found;
         }
-        std::thread::yield_now();
+        match Stat::read(&format!("/proc/{pid}/stat")) {
+            Ok(now) if now.process_has_exited() => return found,
+            Ok(_) => std::thread::yield_now(),
+            Err(_) if looks_left == 0 => return found,
+            Err(_) => {
+                looks_left -= 1;
+                std::thread::sleep(BETWEEN_LOOKS);
+            }
+        }
     }
 }
 
